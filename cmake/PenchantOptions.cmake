@@ -1,0 +1,26 @@
+# Language level, warnings and sanitizers for every target.
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+find_program(PENCHANT_CCACHE ccache)
+if(PENCHANT_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${PENCHANT_CCACHE})
+endif()
+
+add_library(penchant_options INTERFACE)
+target_include_directories(penchant_options INTERFACE ${PROJECT_SOURCE_DIR})
+# Never -ffast-math: the checks for NaN must work.
+target_compile_options(penchant_options INTERFACE
+  -Wall -Wextra -Wno-psabi $<$<BOOL:${PENCHANT_WERROR}>:-Werror> $<$<CONFIG:Release>:-O3>)
+if(PENCHANT_SANITIZE)
+  add_compile_options(-fsanitize=${PENCHANT_SANITIZE} -fno-omit-frame-pointer -g
+                      -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${PENCHANT_SANITIZE})
+endif()

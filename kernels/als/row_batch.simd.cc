@@ -1,0 +1,420 @@
+#include "kernels/als/row_batch.h"
+
+#include "kernels/base/simd.h"
+
+namespace penchant {
+namespace {
+
+// Systems are stored as 4 x 4 tiles of the lower triangle, tile (I, J) at TileIndex(I, J). Inside a
+// tile the order is column, then row. "Row-major tiles" (16 floats each) hold one system;
+// "lane tiles" (16 vectors each) hold kLanes systems side by side.
+constexpr int kTile = 4;
+constexpr int kTileFloats = kTile * kTile;
+
+PENCHANT_INLINE int64_t TileIndex(int64_t i, int64_t j) { return i * (i + 1) / 2 + j; }
+PENCHANT_INLINE int64_t NumTiles(int64_t size) {
+  const int64_t blocks = (size + kTile - 1) / kTile;
+  return blocks * (blocks + 1) / 2;
+}
+PENCHANT_INLINE int64_t RoundUp(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+PENCHANT_INLINE void Zero(float* p, int64_t count) { __builtin_memset(p, 0, count * sizeof(float)); }
+
+// ---- Building one system -------------------------------------------------------------------
+
+PENCHANT_INLINE void PrefetchRow(const float* row, int64_t stride) {
+  for (int64_t k = 0; k < stride; k += 16) __builtin_prefetch(row + k, 0, 3);
+}
+
+// Rows of the fixed table asked for ahead of their use, in bytes of table.
+constexpr int64_t kPrefetchFloats = 2048;
+
+// panel_j = y_j * root_weight_j * D^-1/2 for `count` rows; ids[count .. available) may be
+// prefetched.
+void PackPanel(const float* table, int64_t stride, const int32_t* ids, const float* root_weight,
+               const float* root_inverse_diagonal, int64_t count, int64_t available,
+               float* panel) {
+  const int64_t ahead = kPrefetchFloats / stride > 2 ? kPrefetchFloats / stride : 2;
+  for (int64_t j = 0; j < count; ++j) {
+    if (j + ahead < available) PrefetchRow(table + ids[j + ahead] * stride, stride);
+    const float* row = table + ids[j] * stride;
+    float* out = panel + j * stride;
+    const Vec weight = Broadcast(root_weight[j]);
+    for (int64_t k = 0; k < stride; k += kLanes) {
+      Store(out + k, Load(row + k) * weight * Load(root_inverse_diagonal + k));
+    }
+  }
+}
+
+// One 4 x 4 tile of panel * panel', kLanes sums at a time.
+PENCHANT_INLINE void DotTile(const float* rows_i, const float* rows_j, int64_t stride,
+                             float* tile) {
+  constexpr int kColumns = kLanes / kTile;  // columns whose 4 sums fill one vector
+  for (int c0 = 0; c0 < kTile; c0 += kColumns) {
+    Vec sums[kLanes] = {};
+    for (int64_t k = 0; k < stride; k += kLanes) {
+      Vec a[kTile];
+      for (int r = 0; r < kTile; ++r) a[r] = Load(rows_i + r * stride + k);
+      for (int c = 0; c < kColumns; ++c) {
+        const Vec b = Load(rows_j + (c0 + c) * stride + k);
+        for (int r = 0; r < kTile; ++r) sums[c * kTile + r] += a[r] * b;
+      }
+    }
+    Store(tile + c0 * kTile, SumLanes(sums));
+  }
+}
+
+// tiles = lower triangle of panel * panel'; panel has a multiple of 4 rows.
+void PanelTimesTranspose(const float* panel, int64_t rows, int64_t stride, float* tiles) {
+  const int64_t blocks = rows / kTile;
+  for (int64_t i = 0; i < blocks; ++i) {
+    for (int64_t j = 0; j <= i; ++j) {
+      DotTile(panel + i * kTile * stride, panel + j * kTile * stride, stride, tiles);
+      tiles += kTileFloats;
+    }
+  }
+}
+
+// Register tile of panel' * panel: 16 rows by kGramColumns columns, over `count` panel rows.
+constexpr int kGramRows = 16;
+constexpr int kGramVecs = kGramRows / kLanes;
+constexpr int kGramColumns = kLanes == 16 ? 16 : 4;
+
+struct GramTile {
+  Vec sum[kGramColumns][kGramVecs];
+};
+
+PENCHANT_INLINE void ComputeGramTile(const float* panel_i, const float* panel_j, int64_t count,
+                                     int64_t stride, GramTile* tile) {
+  Vec sum[kGramColumns][kGramVecs] = {};
+  for (int64_t k = 0; k < count; ++k) {
+    Vec a[kGramVecs];
+    for (int v = 0; v < kGramVecs; ++v) a[v] = Load(panel_i + k * stride + v * kLanes);
+    for (int c = 0; c < kGramColumns; ++c) {
+      const Vec b = Broadcast(panel_j[k * stride + c]);
+      for (int v = 0; v < kGramVecs; ++v) sum[c][v] += a[v] * b;
+    }
+  }
+  for (int c = 0; c < kGramColumns; ++c) {
+    for (int v = 0; v < kGramVecs; ++v) tile->sum[c][v] = sum[c][v];
+  }
+}
+
+// tiles += lower triangle of panel' * panel, for `count` panel rows of `stride` columns.
+void TransposeTimesPanel(const float* panel, int64_t count, int64_t stride, float* tiles) {
+  for (int64_t i0 = 0; i0 < stride; i0 += kGramRows) {
+    for (int64_t j0 = 0; j0 <= i0 + kGramRows - kGramColumns; j0 += kGramColumns) {
+      GramTile sums;
+      ComputeGramTile(panel + i0, panel + j0, count, stride, &sums);
+      for (int c = 0; c < kGramColumns; ++c) {
+        const int64_t tile_column = (j0 + c) / kTile;
+        const float* column = reinterpret_cast<const float*>(sums.sum[c]);
+        for (int q = 0; q < kGramRows / kTile; ++q) {
+          const int64_t tile_row = i0 / kTile + q;
+          if (tile_row < tile_column) continue;
+          float* out = tiles + TileIndex(tile_row, tile_column) * kTileFloats + (c % kTile) * kTile;
+          for (int r = 0; r < kTile; ++r) out[r] += column[q * kTile + r];
+        }
+      }
+    }
+  }
+}
+
+// ---- kLanes systems side by side -----------------------------------------------------------
+
+// lane_tiles <- the systems' row-major tiles, one system a lane.
+void InterleaveTiles(const float* const (&systems)[kLanes], int64_t floats, float* lane_tiles) {
+  for (int64_t t = 0; t < floats; t += kLanes) {
+    Vec m[kLanes];
+    for (int lane = 0; lane < kLanes; ++lane) m[lane] = Load(systems[lane] + t);
+    Transpose(m);
+    for (int i = 0; i < kLanes; ++i) Store(lane_tiles + (t + i) * kLanes, m[i]);
+  }
+}
+
+// sum[c][r] -= sum_k a[k][r] * b[k][c] over k < depth; a and b are row blocks of lane tiles.
+template <int kColumns>
+PENCHANT_INLINE void SubtractProduct(const float* a, const float* b, int64_t depth,
+                                     Vec (*sum)[kTile]) {
+  for (int64_t k = 0; k < depth; ++k) {
+    Vec left[kTile];
+    for (int r = 0; r < kTile; ++r) left[r] = Load(a + (k * kTile + r) * kLanes);
+    for (int c = 0; c < kColumns; ++c) {
+      const Vec right = Load(b + (k * kTile + c) * kLanes);
+      for (int r = 0; r < kTile; ++r) sum[c][r] -= left[r] * right;
+    }
+  }
+}
+
+constexpr int kUpdateColumns = kLanes == 16 ? 4 : 2;
+
+// Cholesky of I + S in place for kLanes systems S given by lane tiles (left-looking, 4 columns at
+// a time); solves in place for `rhs` (size x kLanes). A lane whose pivot is not positive is
+// marked in *bad and carries on with pivot 1.
+void FactorAndSolve(float* lane_tiles, int64_t size, float* inverse_pivots, float* rhs,
+                    VecMask* bad) {
+  const int64_t blocks = size / kTile;
+  const Vec one = Broadcast(1.0f);
+  for (int64_t j = 0; j < blocks; ++j) {
+    float* row_j = lane_tiles + TileIndex(j, 0) * kTileFloats * kLanes;
+    float* diagonal = row_j + j * kTileFloats * kLanes;
+    const int64_t depth = j * kTile;
+
+    // Diagonal tile, and the forward substitution of its four unknowns.
+    Vec y[kTile];
+    for (int r = 0; r < kTile; ++r) y[r] = Load(rhs + (depth + r) * kLanes);
+    Vec t[kTile][kTile];
+    for (int c = 0; c < kTile; ++c) {
+      for (int r = 0; r < kTile; ++r) t[c][r] = Load(diagonal + (c * kTile + r) * kLanes);
+      t[c][c] += one;
+    }
+    for (int64_t k = 0; k < depth; ++k) {
+      const float* column = row_j + k * kTile * kLanes;
+      Vec left[kTile];
+      for (int r = 0; r < kTile; ++r) left[r] = Load(column + r * kLanes);
+      const Vec solved = Load(rhs + k * kLanes);
+      for (int c = 0; c < kTile; ++c) {
+        for (int r = c; r < kTile; ++r) t[c][r] -= left[r] * left[c];
+        y[c] -= left[c] * solved;
+      }
+    }
+    Vec inverse[kTile];
+    for (int c = 0; c < kTile; ++c) {
+      const VecMask good = t[c][c] > Vec{};  // false for NaN too
+      *bad |= ~good;
+      const Vec pivot = good ? t[c][c] : one;
+      inverse[c] = one / Sqrt(pivot);
+      t[c][c] = pivot * inverse[c];
+      for (int r = c + 1; r < kTile; ++r) t[c][r] *= inverse[c];
+      y[c] *= inverse[c];
+      for (int c2 = c + 1; c2 < kTile; ++c2) {
+        for (int r = c2; r < kTile; ++r) t[c2][r] -= t[c][r] * t[c][c2];
+        y[c2] -= t[c][c2] * y[c];
+      }
+    }
+    for (int c = 0; c < kTile; ++c) {
+      Store(inverse_pivots + (depth + c) * kLanes, inverse[c]);
+      Store(rhs + (depth + c) * kLanes, y[c]);
+      for (int r = c; r < kTile; ++r) Store(diagonal + (c * kTile + r) * kLanes, t[c][r]);
+    }
+
+    // The tiles below it.
+    for (int64_t i = j + 1; i < blocks; ++i) {
+      float* row_i = lane_tiles + TileIndex(i, 0) * kTileFloats * kLanes;
+      float* target = row_i + j * kTileFloats * kLanes;
+      for (int c0 = 0; c0 < kTile; c0 += kUpdateColumns) {
+        Vec x[kUpdateColumns][kTile];
+        for (int c = 0; c < kUpdateColumns; ++c) {
+          for (int r = 0; r < kTile; ++r) {
+            x[c][r] = Load(target + ((c0 + c) * kTile + r) * kLanes);
+          }
+        }
+        SubtractProduct<kUpdateColumns>(row_i, row_j + c0 * kLanes, depth + c0, x);
+        for (int c = 0; c < kUpdateColumns; ++c) {
+          for (int c2 = 0; c2 < c; ++c2) {
+            const Vec factor = Load(diagonal + ((c0 + c2) * kTile + c0 + c) * kLanes);
+            for (int r = 0; r < kTile; ++r) x[c][r] -= x[c2][r] * factor;
+          }
+          const Vec scale = Load(inverse_pivots + (depth + c0 + c) * kLanes);
+          for (int r = 0; r < kTile; ++r) {
+            x[c][r] *= scale;
+            Store(target + ((c0 + c) * kTile + r) * kLanes, x[c][r]);
+          }
+        }
+      }
+    }
+  }
+
+  // Back substitution, streaming the factor's row blocks from the last to the first.
+  for (int64_t i = blocks - 1; i >= 0; --i) {
+    const float* row_i = lane_tiles + TileIndex(i, 0) * kTileFloats * kLanes;
+    const float* diagonal = row_i + i * kTileFloats * kLanes;
+    Vec z[kTile];
+    for (int c = kTile - 1; c >= 0; --c) {
+      z[c] = Load(rhs + (i * kTile + c) * kLanes);
+      for (int r = c + 1; r < kTile; ++r) z[c] -= Load(diagonal + (c * kTile + r) * kLanes) * z[r];
+      z[c] *= Load(inverse_pivots + (i * kTile + c) * kLanes);
+      Store(rhs + (i * kTile + c) * kLanes, z[c]);
+    }
+    for (int64_t k = 0; k < i * kTile; ++k) {
+      Vec value = Load(rhs + k * kLanes);
+      for (int r = 0; r < kTile; ++r) value -= Load(row_i + (k * kTile + r) * kLanes) * z[r];
+      Store(rhs + k * kLanes, value);
+    }
+  }
+}
+
+// ---- From the systems' solutions to the rows -----------------------------------------------
+
+// out = D^-1 sum_j coefficient_j y_j
+template <int kBlock>
+PENCHANT_INLINE void WeightedSumBlock(const float* table, int64_t stride, const int32_t* ids,
+                                      const float* coefficients, int64_t n,
+                                      const float* root_inverse_diagonal, float* out) {
+  Vec sum[kBlock] = {};
+  for (int64_t j = 0; j < n; ++j) {
+    const float* row = table + ids[j] * stride;
+    const Vec coefficient = Broadcast(coefficients[j]);
+    for (int b = 0; b < kBlock; ++b) sum[b] += coefficient * Load(row + b * kLanes);
+  }
+  for (int b = 0; b < kBlock; ++b) {
+    const Vec scale = Load(root_inverse_diagonal + b * kLanes);
+    Store(out + b * kLanes, sum[b] * scale * scale);
+  }
+}
+
+void WeightedSum(const float* table, int64_t stride, const int32_t* ids,
+                 const float* coefficients, int64_t n, const float* root_inverse_diagonal,
+                 float* out) {
+  int64_t k = 0;
+  for (; k + 8 * kLanes <= stride; k += 8 * kLanes) {
+    WeightedSumBlock<8>(table + k, stride, ids, coefficients, n, root_inverse_diagonal + k,
+                        out + k);
+  }
+  for (; k + 4 * kLanes <= stride; k += 4 * kLanes) {
+    WeightedSumBlock<4>(table + k, stride, ids, coefficients, n, root_inverse_diagonal + k,
+                        out + k);
+  }
+  for (; k < stride; k += kLanes) {
+    WeightedSumBlock<1>(table + k, stride, ids, coefficients, n, root_inverse_diagonal + k,
+                        out + k);
+  }
+}
+
+// ---- The batch ------------------------------------------------------------------------------
+
+struct Scratch {
+  float* panel;           // one row's panel, or one chunk of a long row's
+  float* systems;         // kLanes systems in row-major tiles
+  float* lane_tiles;      // the same, interleaved
+  float* rhs;             // size x kLanes
+  float* inverse_pivots;  // size x kLanes
+  float* coefficients;    // max(size, stride)
+  int64_t floats;
+};
+
+PENCHANT_INLINE Scratch LayOut(float* base, int64_t size, int64_t stride, bool short_side) {
+  size = RoundUp(size, kTile);
+  const int64_t system = RoundUp(NumTiles(size) * kTileFloats, 16);
+  const int64_t longest = size > stride ? size : stride;
+  Scratch s;
+  s.panel = base;
+  s.systems = s.panel + (short_side ? size : kPanelRows) * stride;
+  s.lane_tiles = s.systems + system * kLanes;
+  s.rhs = s.lane_tiles + system * kLanes;
+  s.inverse_pivots = s.rhs + size * kLanes;
+  s.coefficients = s.inverse_pivots + size * kLanes;
+  s.floats = s.coefficients + RoundUp(longest, 16) - base;
+  return s;
+}
+
+int64_t ScratchFloats(int64_t size, int64_t stride, bool short_side) {
+  return LayOut(nullptr, size, stride, short_side).floats;
+}
+
+void BuildShort(const RowBatch& batch, int64_t size, const Scratch& s, int lane, float* system) {
+  const BatchRow& row = batch.rows[lane];
+  PackPanel(batch.table, batch.stride, row.ids, row.root_weight, row.root_inverse_diagonal, row.n,
+            row.n, s.panel);
+  Zero(s.panel + row.n * batch.stride, (size - row.n) * batch.stride);
+  if (lane + 1 < batch.count) {  // the first rows that the next lane will pack
+    const BatchRow& next = batch.rows[lane + 1];
+    int64_t ahead = kPrefetchFloats / batch.stride > 2 ? kPrefetchFloats / batch.stride : 2;
+    if (ahead > next.n) ahead = next.n;
+    for (int64_t j = 0; j < ahead; ++j) {
+      PrefetchRow(batch.table + next.ids[j] * batch.stride, batch.stride);
+    }
+  }
+  PanelTimesTranspose(s.panel, size, batch.stride, system);
+  for (int64_t j = 0; j < size; ++j) s.rhs[j * kLanes + lane] = j < row.n ? row.target[j] : 0.0f;
+}
+
+void BuildLong(const RowBatch& batch, int64_t size, const Scratch& s, int lane, float* system) {
+  const BatchRow& row = batch.rows[lane];
+  Zero(system, NumTiles(size) * kTileFloats);
+  Zero(s.coefficients, batch.stride);
+  for (int64_t first = 0; first < row.n; first += kPanelRows) {
+    const int64_t count = row.n - first < kPanelRows ? row.n - first : kPanelRows;
+    PackPanel(batch.table, batch.stride, row.ids + first, row.root_weight + first,
+              row.root_inverse_diagonal, count, row.n - first, s.panel);
+    for (int64_t j = 0; j < count; ++j) {
+      const Vec target = Broadcast(row.target[first + j]);
+      const float* panel_row = s.panel + j * batch.stride;
+      for (int64_t k = 0; k < batch.stride; k += kLanes) {
+        Store(s.coefficients + k, Load(s.coefficients + k) + target * Load(panel_row + k));
+      }
+    }
+    TransposeTimesPanel(s.panel, count, batch.stride, system);
+  }
+  for (int64_t k = 0; k < size; ++k) s.rhs[k * kLanes + lane] = s.coefficients[k];
+}
+
+void Solve(RowBatch* batch) {
+  const int64_t size = RoundUp(batch->size, kTile);
+  const int64_t stride = batch->stride;
+  const Scratch s = LayOut(batch->scratch, size, stride, batch->short_side);
+  const int64_t system_floats = NumTiles(size) * kTileFloats;
+  const int64_t system_stride = RoundUp(system_floats, 16);
+
+  const float* systems[kLanes];
+  for (int lane = 0; lane < kLanes; ++lane) {
+    float* system = s.systems + lane * system_stride;
+    systems[lane] = system;
+    if (lane >= batch->count) {
+      Zero(system, system_floats);
+      for (int64_t k = 0; k < size; ++k) s.rhs[k * kLanes + lane] = 0.0f;
+    } else if (batch->short_side) {
+      BuildShort(*batch, size, s, lane, system);
+    } else {
+      BuildLong(*batch, size, s, lane, system);
+    }
+  }
+  InterleaveTiles(systems, system_floats, s.lane_tiles);
+  VecMask bad = {};
+  FactorAndSolve(s.lane_tiles, size, s.inverse_pivots, s.rhs, &bad);
+
+  for (int lane = 0; lane < batch->count; ++lane) {
+    const BatchRow& row = batch->rows[lane];
+    batch->failed[lane] = bad[lane] != 0;
+    if (batch->short_side) {
+      for (int64_t j = 0; j < row.n; ++j) {
+        s.coefficients[j] = s.rhs[j * kLanes + lane] * row.root_weight[j];
+      }
+      WeightedSum(batch->table, stride, row.ids, s.coefficients, row.n, row.root_inverse_diagonal,
+                  row.out);
+    } else {
+      for (int64_t k = 0; k < stride; ++k) {
+        row.out[k] = s.rhs[k * kLanes + lane] * row.root_inverse_diagonal[k];
+      }
+    }
+  }
+}
+
+void GatherPanel(const float* table, int64_t stride, const int32_t* ids, const float* root_weight,
+                 const float* root_inverse_diagonal, int64_t count, float* panel) {
+  PackPanel(table, stride, ids, root_weight, root_inverse_diagonal, count, count, panel);
+}
+
+void AccumulateGram(const float* panel, int64_t count, int64_t stride, float* gram) {
+  for (int64_t i0 = 0; i0 < stride; i0 += kGramRows) {
+    for (int64_t j0 = 0; j0 <= i0 + kGramRows - kGramColumns; j0 += kGramColumns) {
+      GramTile sums;
+      ComputeGramTile(panel + i0, panel + j0, count, stride, &sums);
+      // Column j of the lower triangle is row j of the (symmetric) upper one: contiguous stores.
+      for (int c = 0; c < kGramColumns; ++c) {
+        float* out = gram + (j0 + c) * stride + i0;
+        for (int v = 0; v < kGramVecs; ++v) {
+          Store(out + v * kLanes, Load(out + v * kLanes) + sums.sum[c][v]);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+extern const RowBatchKernels PENCHANT_ISA_SYMBOL(kRowBatchKernels);
+const RowBatchKernels PENCHANT_ISA_SYMBOL(kRowBatchKernels) = {
+    kLanes, ScratchFloats, Solve, GatherPanel, AccumulateGram,
+};
+
+}  // namespace penchant

@@ -1,0 +1,77 @@
+// One half-iteration of exact implicit ALS: every row's ridge system, solved on its shorter side.
+//
+// Objective (Hu, Koren, Volinsky 2008; frequency-scaled regularization of Rendle et al. 2021):
+//     L = sum over observed (u,i) of  c_ui (p_ui - x_u.y_i)^2
+//       + w0 * sum over unobserved (u,i) of (x_u.y_i)^2
+//       + sum_u lambda_u |x_u|^2 + sum_i lambda_i |y_i|^2
+//     c_ui = w0 + alpha |r_ui|;  p_ui = 1 if r_ui > 0, 0 if r_ui < 0 (a disliked item)
+//     lambda_u = regularization * (n_u + w0 * num_items)^regularization_power, likewise for items
+// with w0 = unobserved_weight. Given the other side's table this is a ridge system a row; the
+// header row_batch.h says how it is solved. Rows without observations become zero, which is
+// their exact minimum.
+#ifndef PENCHANT_KERNELS_ALS_SOLVE_ROWS_H_
+#define PENCHANT_KERNELS_ALS_SOLVE_ROWS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/base/context.h"
+#include "kernels/base/view.h"
+
+namespace penchant {
+
+struct AlsObjective {
+  double alpha = 1.0;
+  double unobserved_weight = 1.0;
+  double regularization = 0.01;
+  double regularization_power = 1.0;
+
+  // lambda of a row with n observations against a fixed side of `num_fixed` rows.
+  double RowRegularization(int64_t n, int64_t num_fixed) const;
+
+  // Throws InvalidArgument naming the parameter outside its domain: alpha, unobserved_weight > 0
+  // (the latter may be 0), regularization > 0, all finite.
+  void Validate() const;
+};
+
+// The fixed side in its eigenbasis (linalg/eigenbasis.h).
+struct FixedSide {
+  MatrixView<const float> table;          // rotated; zero padding columns
+  const std::vector<double>* eigenvalues;  // of table' table, table.cols of them
+};
+
+// The order in which a sparse matrix's rows are solved: by falling number of observations, so
+// that the rows of a batch are alike. Depends on the matrix and the number of factors alone.
+class RowPlan {
+ public:
+  RowPlan(const CsrView& rows, int64_t factors);
+
+  const std::vector<int32_t>& order() const { return order_; }
+  // Work units: rows [unit_begin[k], unit_begin[k + 1]) of order().
+  const std::vector<int64_t>& unit_begin() const { return unit_begin_; }
+  int64_t longest() const { return longest_; }
+
+ private:
+  std::vector<int32_t> order_;
+  std::vector<int64_t> unit_begin_;
+  int64_t longest_ = 0;
+};
+
+struct SolveReport {
+  int64_t retried_rows = 0;  // float32 pivots failed; solved again in float64
+  int64_t first_retried_row = -1;
+};
+
+// Solves rows [0, rows.rows) into `out` (rows.rows x factors). Returns what needed float64.
+// The result has the same bits for any number of threads and any subset of rows in the plan's
+// batches. REQUIRES: rows.cols == fixed.table.rows, finite non-zero values, out.cols ==
+// fixed.table.cols. Throws NumericError when even float64 finds a row's system not positive.
+SolveReport SolveRows(Context& context, const AlsObjective& objective, const FixedSide& fixed,
+                      const CsrView& rows, const RowPlan& plan, MatrixView<float> out);
+
+// Bytes of scratch SolveRows takes for this shape, for memory estimates.
+int64_t SolveRowsScratchBytes(int64_t longest_row, int64_t factors, int num_threads);
+
+}  // namespace penchant
+
+#endif  // PENCHANT_KERNELS_ALS_SOLVE_ROWS_H_

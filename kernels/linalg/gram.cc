@@ -1,0 +1,49 @@
+#include "kernels/linalg/gram.h"
+
+#include <algorithm>
+
+#include "kernels/als/row_batch.h"
+#include "kernels/base/memory.h"
+
+namespace penchant {
+namespace {
+
+// Rows whose products are summed in float32 before they join the double sum.
+constexpr int64_t kBlockRows = 4096;
+
+}  // namespace
+
+std::vector<double> Gram(Context& context, MatrixView<const float> table) {
+  const int64_t d = table.cols;
+  const int64_t stride = table.stride;
+  const RowBatchKernels& kernels = SelectedRowBatchKernels();
+  std::vector<double> gram(d * d, 0.0);
+  const int64_t num_blocks = (table.rows + kBlockRows - 1) / kBlockRows;
+  // A wave of blocks at a time bounds the memory; waves and blocks are added in order.
+  const int64_t wave = std::max<int64_t>(2 * context.num_threads(), 1);
+  Buffer<float> sums(wave * stride * stride);
+  for (int64_t first = 0; first < num_blocks; first += wave) {
+    const int64_t count = std::min(wave, num_blocks - first);
+    context.ParallelFor(count, [&](int64_t b, int) {
+      float* sum = sums.data() + b * stride * stride;
+      std::fill(sum, sum + stride * stride, 0.0f);
+      const int64_t begin = (first + b) * kBlockRows;
+      const int64_t end = std::min(begin + kBlockRows, table.rows);
+      for (int64_t row = begin; row < end; row += kPanelRows) {
+        kernels.accumulate_gram(table.row(row), std::min(kPanelRows, end - row), stride, sum);
+      }
+    });
+    for (int64_t b = 0; b < count; ++b) {
+      const float* sum = sums.data() + b * stride * stride;
+      for (int64_t i = 0; i < d; ++i) {
+        for (int64_t j = i; j < d; ++j) gram[i * d + j] += sum[i * stride + j];
+      }
+    }
+  }
+  for (int64_t i = 0; i < d; ++i) {
+    for (int64_t j = 0; j < i; ++j) gram[i * d + j] = gram[j * d + i];
+  }
+  return gram;
+}
+
+}  // namespace penchant
