@@ -21,21 +21,42 @@ PENCHANT_INLINE void Zero(float* p, int64_t count) { __builtin_memset(p, 0, coun
 
 // ---- Building one system -------------------------------------------------------------------
 
-PENCHANT_INLINE void PrefetchRow(const float* row, int64_t stride) {
-  for (int64_t k = 0; k < stride; k += 16) __builtin_prefetch(row + k, 0, 3);
-}
+// Rows of the fixed table that will be gathered next: asked for a little at a time while the
+// arithmetic of the present row runs, because gathers miss every cache.
+struct Upcoming {
+  const float* table;
+  int64_t stride;
+  const int32_t* ids;
+  int64_t count;
+  int64_t next = 0;
+  int64_t credit = 0;
 
-// Rows of the fixed table asked for ahead of their use, in bytes of table.
-constexpr int64_t kPrefetchFloats = 2048;
+  PENCHANT_INLINE void Prefetch() {
+    const float* row = table + ids[next++] * stride;
+    for (int64_t k = 0; k < stride; k += 16) __builtin_prefetch(row + k, 0, 2);
+  }
+  // Called once in each of `steps` steps: spreads `count` rows over them.
+  PENCHANT_INLINE void Step(int64_t steps) {
+    credit += count;
+    while (credit >= steps && next < count) {
+      credit -= steps;
+      Prefetch();
+    }
+  }
+};
 
-// panel_j = y_j * root_weight_j * D^-1/2 for `count` rows; ids[count .. available) may be
-// prefetched.
-void PackPanel(const float* table, int64_t stride, const int32_t* ids, const float* root_weight,
-               const float* root_inverse_diagonal, int64_t count, int64_t available,
-               float* panel) {
-  const int64_t ahead = kPrefetchFloats / stride > 2 ? kPrefetchFloats / stride : 2;
+// Rows prefetched inside PackPanel itself, for what no earlier arithmetic could cover.
+constexpr int64_t kPackAhead = 12;
+
+// panel_j = y_j * root_weight_j * D^-1/2 for `count` rows.
+__attribute__((noinline)) void PackPanel(const float* table, int64_t stride, const int32_t* ids,
+                                         const float* root_weight,
+                                         const float* root_inverse_diagonal, int64_t count,
+                                         bool prefetch, float* panel) {
+  Upcoming ahead{table, stride, ids, prefetch ? count : 0};
+  while (ahead.next < ahead.count && ahead.next < kPackAhead) ahead.Prefetch();
   for (int64_t j = 0; j < count; ++j) {
-    if (j + ahead < available) PrefetchRow(table + ids[j + ahead] * stride, stride);
+    if (ahead.next < ahead.count) ahead.Prefetch();
     const float* row = table + ids[j] * stride;
     float* out = panel + j * stride;
     const Vec weight = Broadcast(root_weight[j]);
@@ -56,7 +77,7 @@ PENCHANT_INLINE void DotTile(const float* rows_i, const float* rows_j, int64_t s
       for (int r = 0; r < kTile; ++r) a[r] = Load(rows_i + r * stride + k);
       for (int c = 0; c < kColumns; ++c) {
         const Vec b = Load(rows_j + (c0 + c) * stride + k);
-        for (int r = 0; r < kTile; ++r) sums[c * kTile + r] += a[r] * b;
+        for (int r = 0; r < kTile; ++r) sums[SumSlot(c * kTile + r)] += a[r] * b;
       }
     }
     Store(tile + c0 * kTile, SumLanes(sums));
@@ -64,12 +85,16 @@ PENCHANT_INLINE void DotTile(const float* rows_i, const float* rows_j, int64_t s
 }
 
 // tiles = lower triangle of panel * panel'; panel has a multiple of 4 rows.
-void PanelTimesTranspose(const float* panel, int64_t rows, int64_t stride, float* tiles) {
+__attribute__((noinline)) void PanelTimesTranspose(const float* panel, int64_t rows,
+                                                   int64_t stride, Upcoming upcoming,
+                                                   float* tiles) {
   const int64_t blocks = rows / kTile;
+  const int64_t steps = NumTiles(rows);
   for (int64_t i = 0; i < blocks; ++i) {
     for (int64_t j = 0; j <= i; ++j) {
       DotTile(panel + i * kTile * stride, panel + j * kTile * stride, stride, tiles);
       tiles += kTileFloats;
+      upcoming.Step(steps);
     }
   }
 }
@@ -100,11 +125,15 @@ PENCHANT_INLINE void ComputeGramTile(const float* panel_i, const float* panel_j,
 }
 
 // tiles += lower triangle of panel' * panel, for `count` panel rows of `stride` columns.
-void TransposeTimesPanel(const float* panel, int64_t count, int64_t stride, float* tiles) {
+__attribute__((noinline)) void TransposeTimesPanel(const float* panel, int64_t count,
+                                                   int64_t stride, Upcoming upcoming,
+                                                   float* tiles) {
+  const int64_t steps = stride / kGramRows * (stride / kGramColumns + 1) / 2;
   for (int64_t i0 = 0; i0 < stride; i0 += kGramRows) {
     for (int64_t j0 = 0; j0 <= i0 + kGramRows - kGramColumns; j0 += kGramColumns) {
       GramTile sums;
       ComputeGramTile(panel + i0, panel + j0, count, stride, &sums);
+      upcoming.Step(steps);
       for (int c = 0; c < kGramColumns; ++c) {
         const int64_t tile_column = (j0 + c) / kTile;
         const float* column = reinterpret_cast<const float*>(sums.sum[c]);
@@ -119,10 +148,33 @@ void TransposeTimesPanel(const float* panel, int64_t count, int64_t stride, floa
   }
 }
 
+// sum += panel' * vector, for `count` panel rows.
+void AddTransposeTimesVector(const float* panel, const float* vector, int64_t count,
+                             int64_t stride, float* sum) {
+  constexpr int kBlock = 16 / kLanes;  // the stride is a multiple of 16 floats
+  for (int64_t k = 0; k < stride; k += kBlock * kLanes) {
+    // Even and odd rows apart: two chains of additions instead of one.
+    Vec even[kBlock] = {}, odd[kBlock] = {};
+    int64_t j = 0;
+    for (; j + 2 <= count; j += 2) {
+      for (int b = 0; b < kBlock; ++b) {
+        even[b] += vector[j] * Load(panel + j * stride + k + b * kLanes);
+        odd[b] += vector[j + 1] * Load(panel + (j + 1) * stride + k + b * kLanes);
+      }
+    }
+    if (j < count) {
+      for (int b = 0; b < kBlock; ++b) even[b] += vector[j] * Load(panel + j * stride + k + b * kLanes);
+    }
+    for (int b = 0; b < kBlock; ++b) {
+      Store(sum + k + b * kLanes, Load(sum + k + b * kLanes) + even[b] + odd[b]);
+    }
+  }
+}
+
 // ---- kLanes systems side by side -----------------------------------------------------------
 
 // lane_tiles <- the systems' row-major tiles, one system a lane.
-void InterleaveTiles(const float* const (&systems)[kLanes], int64_t floats, float* lane_tiles) {
+__attribute__((noinline)) void InterleaveTiles(const float* const (&systems)[kLanes], int64_t floats, float* lane_tiles) {
   for (int64_t t = 0; t < floats; t += kLanes) {
     Vec m[kLanes];
     for (int lane = 0; lane < kLanes; ++lane) m[lane] = Load(systems[lane] + t);
@@ -150,7 +202,7 @@ constexpr int kUpdateColumns = kLanes == 16 ? 4 : 2;
 // Cholesky of I + S in place for kLanes systems S given by lane tiles (left-looking, 4 columns at
 // a time); solves in place for `rhs` (size x kLanes). A lane whose pivot is not positive is
 // marked in *bad and carries on with pivot 1.
-void FactorAndSolve(float* lane_tiles, int64_t size, float* inverse_pivots, float* rhs,
+__attribute__((noinline)) void FactorAndSolve(float* lane_tiles, int64_t size, float* inverse_pivots, float* rhs,
                     VecMask* bad) {
   const int64_t blocks = size / kTile;
   const Vec one = Broadcast(1.0f);
@@ -262,7 +314,7 @@ PENCHANT_INLINE void WeightedSumBlock(const float* table, int64_t stride, const 
   }
 }
 
-void WeightedSum(const float* table, int64_t stride, const int32_t* ids,
+__attribute__((noinline)) void WeightedSum(const float* table, int64_t stride, const int32_t* ids,
                  const float* coefficients, int64_t n, const float* root_inverse_diagonal,
                  float* out) {
   int64_t k = 0;
@@ -311,20 +363,24 @@ int64_t ScratchFloats(int64_t size, int64_t stride, bool short_side) {
   return LayOut(nullptr, size, stride, short_side).floats;
 }
 
+// What the lane after `lane` will gather first.
+PENCHANT_INLINE Upcoming NextLane(const RowBatch& batch, int lane) {
+  if (lane + 1 >= batch.count) return {batch.table, batch.stride, nullptr, 0};
+  const BatchRow& next = batch.rows[lane + 1];
+  const int64_t count = batch.short_side || next.n < kPanelRows ? next.n : kPanelRows;
+  return {batch.table, batch.stride, next.ids, count};
+}
+
 void BuildShort(const RowBatch& batch, int64_t size, const Scratch& s, int lane, float* system) {
   const BatchRow& row = batch.rows[lane];
   PackPanel(batch.table, batch.stride, row.ids, row.root_weight, row.root_inverse_diagonal, row.n,
-            row.n, s.panel);
-  Zero(s.panel + row.n * batch.stride, (size - row.n) * batch.stride);
-  if (lane + 1 < batch.count) {  // the first rows that the next lane will pack
-    const BatchRow& next = batch.rows[lane + 1];
-    int64_t ahead = kPrefetchFloats / batch.stride > 2 ? kPrefetchFloats / batch.stride : 2;
-    if (ahead > next.n) ahead = next.n;
-    for (int64_t j = 0; j < ahead; ++j) {
-      PrefetchRow(batch.table + next.ids[j] * batch.stride, batch.stride);
-    }
-  }
-  PanelTimesTranspose(s.panel, size, batch.stride, system);
+            lane == 0, s.panel);
+  // The row's own tiles are a prefix of the batch's; the rest of its system is the identity.
+  const int64_t own_size = RoundUp(row.n, kTile);
+  Zero(s.panel + row.n * batch.stride, (own_size - row.n) * batch.stride);
+  PanelTimesTranspose(s.panel, own_size, batch.stride, NextLane(batch, lane), system);
+  Zero(system + NumTiles(own_size) * kTileFloats,
+       (NumTiles(size) - NumTiles(own_size)) * kTileFloats);
   for (int64_t j = 0; j < size; ++j) s.rhs[j * kLanes + lane] = j < row.n ? row.target[j] : 0.0f;
 }
 
@@ -335,15 +391,14 @@ void BuildLong(const RowBatch& batch, int64_t size, const Scratch& s, int lane, 
   for (int64_t first = 0; first < row.n; first += kPanelRows) {
     const int64_t count = row.n - first < kPanelRows ? row.n - first : kPanelRows;
     PackPanel(batch.table, batch.stride, row.ids + first, row.root_weight + first,
-              row.root_inverse_diagonal, count, row.n - first, s.panel);
-    for (int64_t j = 0; j < count; ++j) {
-      const Vec target = Broadcast(row.target[first + j]);
-      const float* panel_row = s.panel + j * batch.stride;
-      for (int64_t k = 0; k < batch.stride; k += kLanes) {
-        Store(s.coefficients + k, Load(s.coefficients + k) + target * Load(panel_row + k));
-      }
-    }
-    TransposeTimesPanel(s.panel, count, batch.stride, system);
+              row.root_inverse_diagonal, count, lane == 0 && first == 0, s.panel);
+    AddTransposeTimesVector(s.panel, row.target + first, count, batch.stride, s.coefficients);
+    const int64_t after = first + count;
+    const int64_t rest = row.n - after < kPanelRows ? row.n - after : kPanelRows;
+    TransposeTimesPanel(s.panel, count, batch.stride,
+                        rest > 0 ? Upcoming{batch.table, batch.stride, row.ids + after, rest}
+                                 : NextLane(batch, lane),
+                        system);
   }
   for (int64_t k = 0; k < size; ++k) s.rhs[k * kLanes + lane] = s.coefficients[k];
 }
@@ -391,7 +446,7 @@ void Solve(RowBatch* batch) {
 
 void GatherPanel(const float* table, int64_t stride, const int32_t* ids, const float* root_weight,
                  const float* root_inverse_diagonal, int64_t count, float* panel) {
-  PackPanel(table, stride, ids, root_weight, root_inverse_diagonal, count, count, panel);
+  PackPanel(table, stride, ids, root_weight, root_inverse_diagonal, count, true, panel);
 }
 
 void AccumulateGram(const float* panel, int64_t count, int64_t stride, float* gram) {

@@ -53,19 +53,39 @@ double RowFlops(int64_t n, int64_t factors) {
   return order * order * other + order * order * order / 3 + 4 * rows * d + 2000;
 }
 
+// Scratch of one worker for rows of up to `longest` observations.
+int64_t ScratchFloats(int64_t longest, int64_t factors) {
+  const RowBatchKernels& kernels = SelectedRowBatchKernels();
+  const int64_t stride = PaddedStride(factors);
+  const int64_t longest_short = std::min(longest, factors);
+  int64_t floats = kernels.scratch_floats(std::min(longest_short, kMaxLaneOrder), stride, true);
+  if (!IsShortSide(longest, factors)) {
+    floats = std::max(floats, kernels.scratch_floats(std::min(stride, kMaxLaneOrder), stride, false));
+  }
+  const int64_t order = PaddedStride(std::min(longest, stride));  // of a system for LAPACK
+  if (order > kMaxLaneOrder) {
+    floats = std::max(floats, std::max(order, kPanelRows) * stride + order * order + order);
+  }
+  return floats;
+}
+
 // What one row's system needs besides the fixed table, in growing arrays a worker keeps.
 struct RowInputs {
   std::vector<float> root_weight;
   std::vector<float> target;
 
   void Append(const AlsObjective& objective, const float* values, int64_t n) {
-    const double w0 = objective.unobserved_weight;
+    const float w0 = static_cast<float>(objective.unobserved_weight);
+    const float alpha = static_cast<float>(objective.alpha);
+    const float unit_root = std::sqrt(alpha);
+    const size_t begin = root_weight.size();
+    root_weight.resize(begin + n, unit_root);
+    target.resize(begin + n, (w0 + alpha) / unit_root);
+    if (values == nullptr) return;
     for (int64_t j = 0; j < n; ++j) {
-      const double r = values ? values[j] : 1.0;
-      const double w = objective.alpha * std::abs(r);
-      const double root = std::sqrt(w);
-      root_weight.push_back(static_cast<float>(root));
-      target.push_back(r > 0 ? static_cast<float>((w0 + w) / root) : 0.0f);
+      const float w = alpha * std::abs(values[j]);
+      root_weight[begin + j] = std::sqrt(w);
+      target[begin + j] = values[j] > 0 ? (w0 + w) / root_weight[begin + j] : 0.0f;
     }
   }
 };
@@ -129,14 +149,12 @@ bool SolveRowInDouble(const FixedSide& fixed, const BatchRow& row, int64_t strid
 
 // A row whose system is too large for a lane: BLAS and LAPACK. False: a pivot failed.
 bool SolveLargeRow(const RowBatchKernels& kernels, const FixedSide& fixed, const BatchRow& row,
-                   Buffer<float>* scratch) {
+                   float* scratch) {
   const int64_t d = fixed.table.cols, stride = fixed.table.stride, n = row.n;
   const bool short_side = IsShortSide(n, d);
   const int64_t order = short_side ? n : stride;
   const int64_t panel_rows = short_side ? n : kPanelRows;
-  const int64_t needed = panel_rows * stride + order * PaddedStride(order) + PaddedStride(order);
-  if (scratch->size() < needed) *scratch = Buffer<float>(needed);
-  float* panel = scratch->data();
+  float* panel = scratch;
   const int64_t system_stride = PaddedStride(order);
   float* system = panel + panel_rows * stride;
   float* rhs = system + order * system_stride;
@@ -187,7 +205,8 @@ class Worker {
         rows_(rows),
         plan_(plan),
         out_(out),
-        diagonals_(kMaxBatchLanes * fixed.table.stride) {}
+        diagonals_(kMaxBatchLanes * fixed.table.stride),
+        scratch_(ScratchFloats(plan.longest(), fixed.table.cols)) {}
 
   void SolveUnit(int64_t unit) {
     const int64_t end = plan_.unit_begin()[unit + 1];
@@ -225,7 +244,7 @@ class Worker {
     if (in_lanes) {
       SolveInLanes(size, short_side);
     } else {
-      batch_.failed[0] = !SolveLargeRow(kernels_, fixed_, batch_.rows[0], &scratch_);
+      batch_.failed[0] = !SolveLargeRow(kernels_, fixed_, batch_.rows[0], scratch_.data());
     }
     for (int64_t k = 0; k < count; ++k) {
       if (!batch_.failed[k]) continue;
@@ -270,8 +289,6 @@ class Worker {
 
   void SolveInLanes(int64_t size, bool short_side) {
     const int64_t stride = fixed_.table.stride;
-    const int64_t needed = kernels_.scratch_floats(size, stride, short_side);
-    if (scratch_.size() < needed) scratch_ = Buffer<float>(needed);
     batch_.table = fixed_.table.data;
     batch_.stride = stride;
     batch_.size = size;
@@ -360,19 +377,9 @@ SolveReport SolveRows(Context& context, const AlsObjective& objective, const Fix
 }
 
 int64_t SolveRowsScratchBytes(int64_t longest_row, int64_t factors, int num_threads) {
-  const int64_t stride = PaddedStride(factors);
-  const RowBatchKernels& kernels = SelectedRowBatchKernels();
-  const int64_t short_longest = std::min(longest_row, factors);
-  int64_t floats = kernels.scratch_floats(std::min(short_longest, kMaxLaneOrder), stride, true);
-  if (longest_row > factors && stride <= kMaxLaneOrder) {
-    floats = std::max(floats, kernels.scratch_floats(stride, stride, false));
-  }
-  const int64_t large = std::min(longest_row, stride);
-  if (large > kMaxLaneOrder) {
-    floats = std::max(floats, large * (stride + PaddedStride(large)) + PaddedStride(large));
-  }
-  const int64_t inputs = 2 * std::max(longest_row, kMaxBatchLanes * short_longest);
-  return num_threads * 4 * (floats + inputs + kMaxBatchLanes * stride);
+  const int64_t inputs = 2 * std::max(longest_row, kMaxBatchLanes * std::min(longest_row, factors));
+  return num_threads * static_cast<int64_t>(sizeof(float)) *
+         (ScratchFloats(longest_row, factors) + inputs + kMaxBatchLanes * PaddedStride(factors));
 }
 
 }  // namespace penchant

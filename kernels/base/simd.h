@@ -9,6 +9,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #if !defined(PENCHANT_ISA_LEVEL)
 #error "simd.h is for sources listed in penchant_add_simd_sources()"
@@ -47,6 +50,22 @@ PENCHANT_INLINE Vec Sqrt(Vec v) {
   Vec root;
   for (int lane = 0; lane < kLanes; ++lane) root[lane] = __builtin_sqrtf(v[lane]);
   return root;
+}
+
+// Bit p is set where lane p of a >= lane p of b.
+PENCHANT_INLINE uint32_t GreaterEqualBits(Vec a, Vec b) {
+#if defined(__AVX512F__)
+  return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GE_OQ);
+#elif defined(__AVX2__)
+  return static_cast<uint32_t>(
+      _mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GE_OQ)));
+#elif defined(__x86_64__)
+  return static_cast<uint32_t>(_mm_movemask_ps(_mm_cmpge_ps((__m128)a, (__m128)b)));
+#else
+  uint32_t bits = 0;
+  for (int lane = 0; lane < kLanes; ++lane) bits |= uint32_t{a[lane] >= b[lane]} << lane;
+  return bits;
+#endif
 }
 
 // Compile-time index lists, so that no <utility> is needed here.
@@ -90,18 +109,44 @@ PENCHANT_INLINE void Transpose(Vec (&m)[kLanes]) {
   }
 }
 
-// The sums over lanes of kLanes vectors, as one vector: lane p holds the sum of m[p].
-template <int H = kLanes / 2>
+// Source lane of result lane `p` when two vectors are folded into one that keeps, of each, the sum
+// of two halves. kStep 0 folds 16 lanes to 8 a vector, 1 folds 8 to 4, 2 folds 4 to 2, 3 folds
+// 2 to 1; every step is one cheap shuffle (whole 4-lane blocks first, then inside blocks).
+template <int kStep, bool kOdd>
+constexpr int FoldLane(int p) {
+  if (kStep == 0) {  // [a0 a1 b0 b1] + [a2 a3 b2 b3], in blocks of four
+    return (p < kLanes / 2 ? p : p - kLanes / 2 + kLanes) + (kOdd ? kLanes / 2 : 0);
+  }
+  if (kStep == 1) {  // [a0 a2 b0 b2] + [a1 a3 b1 b3] in blocks of four
+    const int blocks = kLanes / 4, block = p / 4;
+    const int source = block < blocks / 2 ? 2 * block : 2 * (block - blocks / 2) + blocks;
+    return (source + (kOdd ? 1 : 0)) * 4 + p % 4;
+  }
+  const int base = p / 4 * 4, q = p % 4;
+  if (kStep == 2) return base + (q < 2 ? q : q - 2 + kLanes) + (kOdd ? 2 : 0);
+  return base + (q < 2 ? 2 * q : 2 * (q - 2) + kLanes) + (kOdd ? 1 : 0);
+}
+
+template <int kStep, int... I>
+PENCHANT_INLINE Vec Fold(Vec a, Vec b, Indices<I...>) {
+  return __builtin_shufflevector(a, b, FoldLane<kStep, false>(I)...) +
+         __builtin_shufflevector(a, b, FoldLane<kStep, true>(I)...);
+}
+
+// Folds 2 * N vectors to N.
+template <int kStep, int N>
+PENCHANT_INLINE void FoldPairs(Vec* m) {
+  for (int i = 0; i < N; ++i) m[i] = Fold<kStep>(m[2 * i], m[2 * i + 1], LaneIndices{});
+}
+
+// The sums over lanes of kLanes vectors, as one vector: lane p holds the sum of m[SumSlot(p)].
+constexpr int SumSlot(int p) { return p % 4 * (kLanes / 4) + p / 4; }
 PENCHANT_INLINE Vec SumLanes(Vec (&m)[kLanes]) {
-  for (int i = 0; i < H; ++i) {
-    m[i] = ZipGroups<H, false>(m[i], m[i + H], LaneIndices{}) +
-           ZipGroups<H, true>(m[i], m[i + H], LaneIndices{});
-  }
-  if constexpr (H > 1) {
-    return SumLanes<H / 2>(m);
-  } else {
-    return m[0];
-  }
+  if constexpr (kLanes == 16) FoldPairs<0, 8>(m);
+  if constexpr (kLanes >= 8) FoldPairs<1, 4>(m);
+  FoldPairs<2, 2>(m);
+  FoldPairs<3, 1>(m);
+  return m[0];
 }
 
 }  // namespace

@@ -1,0 +1,68 @@
+#include "kernels/als/loss.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "kernels/base/errors.h"
+#include "kernels/linalg/gram.h"
+
+namespace penchant {
+namespace {
+
+constexpr int64_t kBlockRows = 512;
+
+// sum_rows lambda_row |row|^2
+double RegularizationTerm(const AlsObjective& objective, MatrixView<const float> table,
+                          const CsrView& observations) {
+  double total = 0;
+  for (int64_t i = 0; i < table.rows; ++i) {
+    double square = 0;
+    for (int64_t k = 0; k < table.cols; ++k) square += double{table.row(i)[k]} * table.row(i)[k];
+    total += objective.RowRegularization(observations.row_size(i), observations.cols) * square;
+  }
+  return total;
+}
+
+}  // namespace
+
+double AlsLoss(Context& context, const AlsObjective& objective, MatrixView<const float> users,
+               MatrixView<const float> items, const CsrView& user_items,
+               const CsrView& item_users) {
+  PENCHANT_REQUIRE(users.rows == user_items.rows && items.rows == user_items.cols,
+                   "AlsLoss: factors and interactions differ in shape");
+  const double w0 = objective.unobserved_weight;
+  const int64_t num_blocks = (users.rows + kBlockRows - 1) / kBlockRows;
+  std::vector<double> observed(num_blocks, 0.0);
+  context.ParallelFor(num_blocks, [&](int64_t block, int) {
+    const int64_t end = std::min(users.rows, (block + 1) * kBlockRows);
+    for (int64_t u = block * kBlockRows; u < end; ++u) {
+      const auto ids = user_items.row_indices(u);
+      const float* values = user_items.row_values(u);
+      for (size_t j = 0; j < ids.size(); ++j) {
+        double score = 0;
+        for (int64_t k = 0; k < users.cols; ++k) {
+          score += double{users.row(u)[k]} * items.row(ids[j])[k];
+        }
+        const double r = values ? values[j] : 1.0;
+        const double preference = r > 0 ? 1.0 : 0.0;
+        const double confidence = w0 + objective.alpha * std::abs(r);
+        observed[block] +=
+            confidence * (preference - score) * (preference - score) - w0 * score * score;
+      }
+    }
+  });
+  double loss = 0;
+  for (double block : observed) loss += block;
+  if (w0 > 0) {
+    const std::vector<double> user_gram = Gram(context, users);
+    const std::vector<double> item_gram = Gram(context, items);
+    double trace = 0;
+    for (size_t i = 0; i < user_gram.size(); ++i) trace += user_gram[i] * item_gram[i];
+    loss += w0 * trace;
+  }
+  return loss + RegularizationTerm(objective, users, user_items) +
+         RegularizationTerm(objective, items, item_users);
+}
+
+}  // namespace penchant

@@ -1,0 +1,19 @@
+// The ALS objective at given factors.
+#ifndef PENCHANT_KERNELS_ALS_LOSS_H_
+#define PENCHANT_KERNELS_ALS_LOSS_H_
+
+#include "kernels/als/solve_rows.h"
+#include "kernels/base/context.h"
+#include "kernels/base/view.h"
+
+namespace penchant {
+
+// The objective of solve_rows.h, summed in double in a fixed order. The sum over unobserved pairs
+// is trace(X'X Y'Y) less its observed part, so the cost is O(nnz d + (U + I) d^2).
+double AlsLoss(Context& context, const AlsObjective& objective, MatrixView<const float> users,
+               MatrixView<const float> items, const CsrView& user_items,
+               const CsrView& item_users);
+
+}  // namespace penchant
+
+#endif  // PENCHANT_KERNELS_ALS_LOSS_H_

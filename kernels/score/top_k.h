@@ -1,0 +1,60 @@
+// Exact top-N items by dot product, with exclusions and deny rules, in a fixed order of ties.
+#ifndef PENCHANT_KERNELS_SCORE_TOP_K_H_
+#define PENCHANT_KERNELS_SCORE_TOP_K_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/base/context.h"
+#include "kernels/base/memory.h"
+#include "kernels/base/view.h"
+
+namespace penchant {
+
+// Items packed for scoring: by falling norm, in panels of 32, factor by factor. The order lets a
+// search stop, exactly, once |query| |item| cannot reach the k-th best score any more
+// (Cauchy-Schwarz with a margin for rounding).
+class ItemIndex {
+ public:
+  // Packs all rows of `items`, or only `subset` (distinct row numbers) when it is not empty.
+  ItemIndex(Context& context, MatrixView<const float> items,
+            std::span<const int32_t> subset = {});
+
+  int64_t num_panels() const { return num_panels_; }
+  int64_t depth() const { return depth_; }
+  const float* panel(int64_t p) const;
+  // Item row of position i of panel p; -1 pads the last panel.
+  int32_t id(int64_t p, int i) const;
+  // Largest norm in panels p, p + 1, ...
+  float norm_bound(int64_t p) const { return norm_bounds_[p]; }
+  int64_t num_items() const { return num_items_; }
+  int64_t max_id() const { return max_id_; }
+
+ private:
+  int64_t num_items_ = 0;
+  int64_t num_panels_ = 0;
+  int64_t depth_ = 0;
+  int64_t max_id_ = -1;
+  Buffer<float> panels_;
+  std::vector<int32_t> ids_;
+  std::vector<float> norm_bounds_;
+};
+
+struct TopKOptions {
+  int64_t k = 10;
+  // Row q lists the items never returned for query q, sorted ascending. Null: none.
+  const CsrView* exclusions = nullptr;
+  // denied[item] != 0: never returned for anyone. Null: none denied.
+  const uint8_t* denied = nullptr;
+};
+
+// For every query row the k best items, best first; ties go to the smaller item row. Where fewer
+// than k items are left, ids are -1 and scores -infinity. ids and scores are queries x k.
+// A NaN score is never returned. REQUIRES: queries.cols == index.depth() before padding.
+void TopK(Context& context, MatrixView<const float> queries, const ItemIndex& index,
+          const TopKOptions& options, int32_t* ids, float* scores);
+
+}  // namespace penchant
+
+#endif  // PENCHANT_KERNELS_SCORE_TOP_K_H_
