@@ -1,0 +1,75 @@
+// What a learning algorithm is to the session: something that is set up once, improves its factor
+// tables an iteration at a time, and can fold new rows into a finished model.
+#ifndef PENCHANT_TRAINER_ALGORITHM_H_
+#define PENCHANT_TRAINER_ALGORITHM_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "configs/train_config.pb.h"
+#include "io/dataset/interactions.h"
+#include "io/model/model.h"
+#include "kernels/base/context.h"
+
+namespace penchant {
+
+// The size of a training problem.
+struct ProblemShape {
+  int64_t num_users = 0;
+  int64_t num_items = 0;
+  int64_t nnz = 0;
+  bool weighted = false;
+  int64_t longest_row = 0;  // most interactions of one user or item; 0: unknown, take nnz's bound
+};
+
+// One line of a memory estimate.
+struct MemoryItem {
+  const char* what;
+  int64_t bytes;
+};
+
+class Algorithm {
+ public:
+  virtual ~Algorithm() = default;
+
+  // How many iterations a full run takes.
+  virtual int num_iterations() const = 0;
+
+  // Sets up the tables for `interactions`, which outlives the algorithm: from `start` when it is
+  // not null (its first rows; rows beyond them are new), else from the seed.
+  virtual void Initialize(Context& context, const Interactions& interactions, uint64_t seed,
+                          const FactorTables* start) = 0;
+
+  // One pass over the data. Leaves the tables consistent; throws NumericError when a table holds a
+  // non-finite value afterwards.
+  virtual void RunIteration(Context& context) = 0;
+
+  // The training objective at the present tables.
+  virtual double Loss(Context& context) const = 0;
+
+  virtual const FactorTables& tables() const = 0;
+
+  // Moves the tables out; the algorithm is finished.
+  virtual FactorTables TakeTables() = 0;
+};
+
+// Computes factors of unseen rows against a finished model. May cache; not thread-safe.
+class FoldIn {
+ public:
+  virtual ~FoldIn() = default;
+  // Factors of users given their interactions with the model's items (rows x num_items).
+  virtual Matrix Users(Context& context, const CsrView& user_items) = 0;
+  // Factors of items given their interactions with the model's users (rows x num_users).
+  virtual Matrix Items(Context& context, const CsrView& item_users) = 0;
+  // For each interaction of the one row `user`, its part of the score of `item`: the parts sum to
+  // the score of the folded-in user. Throws InvalidArgument where the algorithm has none.
+  virtual std::vector<double> Explain(Context& context, const CsrView& user, int32_t item) = 0;
+};
+
+// Throws NumericError naming the table, first bad row and iteration if a factor is not finite.
+void RequireFinite(MatrixView<const float> table, const char* name, int iteration);
+
+}  // namespace penchant
+
+#endif  // PENCHANT_TRAINER_ALGORITHM_H_

@@ -1,0 +1,188 @@
+// Exact implicit ALS (kernels/als): items, then users, each solved exactly given the other.
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "kernels/als/explain.h"
+#include "kernels/als/loss.h"
+#include "kernels/als/solve_rows.h"
+#include "kernels/base/errors.h"
+#include "kernels/base/philox.h"
+#include "kernels/linalg/eigenbasis.h"
+#include "trainer/registry.h"
+
+namespace penchant {
+namespace {
+
+AlsObjective Objective(const config::AlsConfig& config) {
+  AlsObjective objective;
+  objective.alpha = config.alpha();
+  objective.unobserved_weight = config.unobserved_weight();
+  objective.regularization = config.regularization();
+  objective.regularization_power = config.regularization_power();
+  objective.Validate();
+  return objective;
+}
+
+class Als : public Algorithm {
+ public:
+  explicit Als(const config::AlsConfig& config) : config_(config), objective_(Objective(config)) {
+    PENCHANT_REQUIRE(config.factors() >= 1 && config.factors() <= 65536,
+                     "factors must be in [1, 65536]; got ", config.factors());
+    PENCHANT_REQUIRE(config.iterations() >= 1, "iterations must be at least 1; got ",
+                     config.iterations());
+  }
+
+  int num_iterations() const override { return config_.iterations(); }
+
+  void Initialize(Context& context, const Interactions& interactions, uint64_t seed,
+                  const FactorTables* start) override {
+    interactions_ = &interactions;
+    const int64_t d = config_.factors();
+    user_plan_.emplace(interactions.user_items.view(), d);
+    item_plan_.emplace(interactions.item_users.view(), d);
+    tables_.users = Matrix(interactions.num_users(), d);
+    tables_.items = Matrix(interactions.num_items(), d);
+    tables_.item_eigenvalues.assign(d, 0.0);
+    if (start != nullptr) {
+      Copy(start->users, "users", &tables_.users);
+      Copy(start->items, "items", &tables_.items);
+      return;
+    }
+    // The first half-iteration solves the items, so only the users need a start.
+    const float scale = 0.1f / std::sqrt(static_cast<float>(d));
+    const int64_t block = 1024;
+    context.ParallelFor((tables_.users.rows() + block - 1) / block, [&](int64_t b, int) {
+      const int64_t end = std::min(tables_.users.rows(), (b + 1) * block);
+      for (int64_t u = b * block; u < end; ++u) {
+        for (int64_t k = 0; k < d; k += 2) {
+          const auto words = Philox(seed, static_cast<uint64_t>(u), static_cast<uint64_t>(k));
+          const auto normal = StandardNormal(words[0], words[1]);
+          tables_.users.row(u)[k] = scale * normal[0];
+          if (k + 1 < d) tables_.users.row(u)[k + 1] = scale * normal[1];
+        }
+      }
+    });
+  }
+
+  void RunIteration(Context& context) override {
+    ++iteration_;
+    const Eigenbasis user_basis = RotateToEigenbasis(context, tables_.users.view());
+    SolveRows(context, objective_, {tables_.users.view(), &user_basis.eigenvalues},
+              interactions_->item_users.view(), *item_plan_, tables_.items.view());
+    RequireFinite(tables_.items.view(), "item_factors", iteration_);
+    const Eigenbasis item_basis = RotateToEigenbasis(context, tables_.items.view());
+    tables_.item_eigenvalues = item_basis.eigenvalues;
+    SolveRows(context, objective_, {tables_.items.view(), &tables_.item_eigenvalues},
+              interactions_->user_items.view(), *user_plan_, tables_.users.view());
+    RequireFinite(tables_.users.view(), "user_factors", iteration_);
+  }
+
+  double Loss(Context& context) const override {
+    return AlsLoss(context, objective_, tables_.users.view(), tables_.items.view(),
+                   interactions_->user_items.view(), interactions_->item_users.view());
+  }
+
+  const FactorTables& tables() const override { return tables_; }
+  FactorTables TakeTables() override { return std::move(tables_); }
+
+ private:
+  static void Copy(const Matrix& from, const char* side, Matrix* to) {
+    PENCHANT_REQUIRE(from.cols() == to->cols(), "the model to start from has ", from.cols(),
+                     " factors, the config ", to->cols());
+    PENCHANT_REQUIRE(from.rows() <= to->rows(), "the model to start from has ", from.rows(), " ",
+                     side, ", the interactions only ", to->rows(),
+                     "; read them with the model's dictionaries");
+    for (int64_t i = 0; i < from.rows(); ++i) {
+      std::copy(from.row(i), from.row(i) + from.cols(), to->row(i));
+    }
+  }
+
+  config::AlsConfig config_;
+  AlsObjective objective_;
+  const Interactions* interactions_ = nullptr;
+  std::optional<RowPlan> user_plan_, item_plan_;
+  FactorTables tables_;
+  int iteration_ = 0;
+};
+
+class AlsFoldIn : public FoldIn {
+ public:
+  explicit AlsFoldIn(std::shared_ptr<const Model> model)
+      : model_(std::move(model)), objective_(Objective(model_->manifest.config().als())) {}
+
+  Matrix Users(Context& context, const CsrView& user_items) override {
+    Matrix users(user_items.rows, model_->factors.items.cols());
+    const RowPlan plan(user_items, users.cols());
+    SolveRows(context, objective_, ItemSide(), user_items, plan, users.view());
+    return users;
+  }
+
+  Matrix Items(Context& context, const CsrView& item_users) override {
+    if (user_basis_.eigenvalues.empty()) {
+      rotated_users_ = model_->factors.users.Clone();
+      user_basis_ = RotateToEigenbasis(context, rotated_users_.view());
+      const int64_t d = user_basis_.rotation.rows();
+      rotate_back_ = Matrix(d, d);
+      for (int64_t i = 0; i < d; ++i) {
+        for (int64_t j = 0; j < d; ++j) rotate_back_.row(i)[j] = user_basis_.rotation.row(j)[i];
+      }
+    }
+    Matrix items(item_users.rows, rotated_users_.cols());
+    const RowPlan plan(item_users, items.cols());
+    SolveRows(context, objective_, {rotated_users_.view(), &user_basis_.eigenvalues}, item_users,
+              plan, items.view());
+    Rotate(context, rotate_back_, items.view());
+    return items;
+  }
+
+  std::vector<double> Explain(Context&, const CsrView& user, int32_t item) override {
+    return ExplainScore(objective_, ItemSide(), user, item);
+  }
+
+ private:
+  FixedSide ItemSide() const {
+    PENCHANT_REQUIRE(!model_->factors.item_eigenvalues.empty(),
+                     "this model has no item eigenvalues, which fold-in needs");
+    return {model_->factors.items.view(), &model_->factors.item_eigenvalues};
+  }
+
+  std::shared_ptr<const Model> model_;
+  AlsObjective objective_;
+  Matrix rotated_users_;
+  Eigenbasis user_basis_;
+  Matrix rotate_back_;
+};
+
+std::vector<MemoryItem> Estimate(const config::TrainConfig& config, const ProblemShape& shape,
+                                 int num_threads) {
+  const int64_t d = config.als().factors();
+  const int64_t stride = PaddedStride(d);
+  const int64_t longest = shape.longest_row > 0
+                              ? shape.longest_row
+                              : std::min(shape.nnz, std::max(shape.num_users, shape.num_items));
+  return {
+      {"user factors", shape.num_users * stride * 4},
+      {"item factors", shape.num_items * stride * 4},
+      {"row order", (shape.num_users + shape.num_items) * 8},
+      {"row solver", SolveRowsScratchBytes(longest, d, num_threads)},
+      {"Gram, eigendecomposition and rotation",
+       2 * num_threads * stride * stride * 4 + 6 * d * d * 8 + num_threads * 256 * stride * 4},
+  };
+}
+
+}  // namespace
+
+const AlgorithmEntry kAlsEntry = {
+    "als",
+    config::TrainConfig::kAls,
+    [](const config::TrainConfig& config) -> std::unique_ptr<Algorithm> {
+      return std::make_unique<Als>(config.als());
+    },
+    [](std::shared_ptr<const Model> model) -> std::unique_ptr<FoldIn> {
+      return std::make_unique<AlsFoldIn>(std::move(model));
+    },
+    Estimate,
+};
+
+}  // namespace penchant

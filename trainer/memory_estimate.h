@@ -1,0 +1,33 @@
+// What a training run will take in memory, known before it starts.
+#ifndef PENCHANT_TRAINER_MEMORY_ESTIMATE_H_
+#define PENCHANT_TRAINER_MEMORY_ESTIMATE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "configs/train_config.pb.h"
+#include "trainer/algorithm.h"
+
+namespace penchant {
+
+struct MemoryEstimate {
+  std::vector<MemoryItem> items;
+  int64_t interactions_bytes = 0;  // both orientations, already there when training starts
+  int64_t training_bytes = 0;      // what training adds
+  int64_t total() const { return interactions_bytes + training_bytes; }
+};
+
+// `num_threads` = 0 counts the machine's CPUs.
+MemoryEstimate EstimateMemory(const config::TrainConfig& config, const ProblemShape& shape,
+                              int num_threads);
+
+// Bytes this process may still take: the least of what the machine and its cgroup have left.
+int64_t AvailableMemory();
+
+// "1.50 GB" and the like.
+std::string FormatBytes(int64_t bytes);
+
+}  // namespace penchant
+
+#endif  // PENCHANT_TRAINER_MEMORY_ESTIMATE_H_

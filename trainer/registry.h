@@ -1,0 +1,34 @@
+// Every algorithm by name: how to make it, fold into it, and what memory it takes.
+#ifndef PENCHANT_TRAINER_REGISTRY_H_
+#define PENCHANT_TRAINER_REGISTRY_H_
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "trainer/algorithm.h"
+
+namespace penchant {
+
+struct AlgorithmEntry {
+  const char* name;  // the oneof field of TrainConfig
+  config::TrainConfig::AlgorithmCase config_case;
+  std::unique_ptr<Algorithm> (*make)(const config::TrainConfig& config);
+  std::unique_ptr<FoldIn> (*make_fold_in)(std::shared_ptr<const Model> model);
+  std::vector<MemoryItem> (*estimate)(const config::TrainConfig& config, const ProblemShape& shape,
+                                      int num_threads);
+};
+
+std::span<const AlgorithmEntry> Registry();
+
+// The entry the config chooses. InvalidArgument when it chooses none.
+const AlgorithmEntry& FindAlgorithm(const config::TrainConfig& config);
+
+// Defined one a file in trainer/algorithms.
+extern const AlgorithmEntry kAlsEntry;
+extern const AlgorithmEntry kPopularityEntry;
+
+}  // namespace penchant
+
+#endif  // PENCHANT_TRAINER_REGISTRY_H_

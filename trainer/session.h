@@ -1,0 +1,72 @@
+// The training loop: iterations, callbacks, early stopping, checkpoints and resume.
+#ifndef PENCHANT_TRAINER_SESSION_H_
+#define PENCHANT_TRAINER_SESSION_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "configs/train_config.pb.h"
+#include "io/dataset/interactions.h"
+#include "io/model/model.h"
+#include "kernels/base/context.h"
+
+namespace penchant {
+
+// What a callback learns after an iteration.
+struct IterationReport {
+  int iteration = 0;  // 1, 2, ...
+  int num_iterations = 0;
+  double seconds = 0;            // wall time of this iteration
+  const double* loss = nullptr;  // null: not computed
+  const double* validation = nullptr;
+  bool checkpointed = false;
+};
+
+struct SessionOptions {
+  config::TrainConfig config;
+  std::shared_ptr<const Interactions> train;
+  std::shared_ptr<const Model> warm_start;  // null: start from the seed
+  bool resume = false;        // go on from the checkpoint, if there is one
+  bool compute_loss = false;  // the objective after every iteration
+};
+
+class Session {
+ public:
+  // Called after each iteration; false stops training (with a checkpoint, if they are on).
+  using Callback = std::function<bool(const IterationReport&)>;
+
+  // Checks config, data and memory: InvalidArgument, or DeviceError with the estimate when the run
+  // cannot fit.
+  explicit Session(SessionOptions options);
+
+  // Trains and returns the model: of the best iteration under early stopping, else the last one.
+  std::shared_ptr<Model> Run(Context& context, const Callback& callback);
+
+  static std::string CheckpointPath(const config::TrainConfig& config);
+
+ private:
+  void PrepareParts();
+  void CheckMemory() const;
+  // Restores a checkpoint; returns the iterations it had done.
+  int Resume();
+  bool WriteCheckpoint(const FactorTables& tables);
+  double Validate(Context& context, const FactorTables& tables) const;
+  std::shared_ptr<Model> Finish(FactorTables tables);
+
+  SessionOptions options_;
+  std::shared_ptr<const Interactions> train_;
+  std::shared_ptr<const Interactions> validation_;
+  config::ModelManifest manifest_;
+  std::shared_ptr<Model> checkpoint_;  // the one resumed from
+  FactorTables best_;
+  double best_value_ = 0;
+  int since_best_ = 0;
+};
+
+// The library's version.
+const char* Version();
+
+}  // namespace penchant
+
+#endif  // PENCHANT_TRAINER_SESSION_H_
