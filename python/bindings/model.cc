@@ -1,0 +1,234 @@
+#include "io/model/model.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <cmath>
+
+#include "kernels/base/errors.h"
+#include "kernels/score/top_k.h"
+#include "python/bindings/bindings.h"
+#include "trainer/partial_fit.h"
+#include "trainer/registry.h"
+
+namespace penchant::python {
+namespace {
+
+// Rows scaled to length one; zero rows stay zero.
+Matrix Normalized(MatrixView<const float> table) {
+  Matrix normalized(table.rows, table.cols);
+  for (int64_t i = 0; i < table.rows; ++i) {
+    double square = 0;
+    for (int64_t k = 0; k < table.cols; ++k) square += double{table.row(i)[k]} * table.row(i)[k];
+    const float scale = square > 0 ? static_cast<float>(1.0 / std::sqrt(square)) : 0.0f;
+    for (int64_t k = 0; k < table.cols; ++k) normalized.row(i)[k] = table.row(i)[k] * scale;
+  }
+  return normalized;
+}
+
+py::tuple RunTopK(Context& context, const Matrix& queries, const ItemIndex& index, int64_t k,
+                  const py::object& exclusions, const py::object& denied) {
+  std::unique_ptr<LentCsr> excluded;
+  if (!exclusions.is_none()) excluded = std::make_unique<LentCsr>(exclusions.cast<py::tuple>());
+  Array<uint8_t> denied_array;
+  TopKOptions options;
+  options.k = k;
+  options.exclusions = excluded ? &excluded->view : nullptr;
+  if (!denied.is_none()) {
+    denied_array = denied.cast<Array<uint8_t>>();
+    PENCHANT_REQUIRE(denied_array.size() > index.max_id(), "the deny list covers ",
+                     denied_array.size(), " rows, wanted ", index.max_id() + 1);
+    options.denied = denied_array.data();
+  }
+  PENCHANT_REQUIRE(k >= 1, "N must be at least 1; got ", k);
+  py::array_t<int32_t> ids({queries.rows(), k});
+  py::array_t<float> scores({queries.rows(), k});
+  int32_t* ids_out = ids.mutable_data();
+  float* scores_out = scores.mutable_data();
+  {
+    py::gil_scoped_release release;
+    TopK(context, queries.view(), index, options, ids_out, scores_out);
+  }
+  return py::make_tuple(ids, scores);
+}
+
+// The model as Python holds it, with what is computed once and kept until the model changes.
+class PyModel {
+ public:
+  explicit PyModel(std::shared_ptr<Model> model) : model_(std::move(model)) {}
+
+  Model& model() const { return *model_; }
+  std::shared_ptr<Model> shared() const { return model_; }
+
+  FoldIn& fold_in() {
+    if (!fold_in_) {
+      fold_in_ = FindAlgorithm(model_->manifest.config()).make_fold_in(model_);
+    }
+    return *fold_in_;
+  }
+
+  // Items packed for dot products (side 'i'), or a side's rows for cosines ('I' items, 'U' users).
+  const ItemIndex& Index(Context& context, char side) {
+    std::unique_ptr<ItemIndex>& slot = side == 'i' ? items_ : side == 'I' ? item_cosine_
+                                                                          : user_cosine_;
+    if (!slot) {
+      const FactorTables& tables = model_->factors;
+      if (side == 'i') {
+        slot = std::make_unique<ItemIndex>(context, tables.items.view());
+      } else {
+        const Matrix rows = Normalized(side == 'I' ? tables.items.view() : tables.users.view());
+        slot = std::make_unique<ItemIndex>(context, rows.view());
+      }
+    }
+    return *slot;
+  }
+
+  py::tuple TopItems(Context& context, const Array<float>& queries, int64_t k,
+                     const py::object& exclusions, const py::object& denied,
+                     const py::object& subset) {
+    const Matrix table = ToMatrix(queries);
+    if (subset.is_none()) {
+      return RunTopK(context, table, Index(context, 'i'), k, exclusions, denied);
+    }
+    const auto rows = subset.cast<Array<int32_t>>();
+    const ItemIndex index(context, model_->factors.items.view(),
+                          {rows.data(), static_cast<size_t>(rows.size())});
+    return RunTopK(context, table, index, k, exclusions, denied);
+  }
+
+  py::tuple MostSimilar(Context& context, const std::string& side, const Array<float>& queries,
+                        int64_t k, const py::object& denied, const py::object& subset) {
+    const Matrix table = Normalized(ToMatrix(queries).view());
+    const bool items = side == "items";
+    if (subset.is_none()) {
+      return RunTopK(context, table, Index(context, items ? 'I' : 'U'), k, py::none(), denied);
+    }
+    const auto rows = subset.cast<Array<int32_t>>();
+    const Matrix normalized =
+        Normalized(items ? model_->factors.items.view() : model_->factors.users.view());
+    const ItemIndex index(context, normalized.view(),
+                          {rows.data(), static_cast<size_t>(rows.size())});
+    return RunTopK(context, table, index, k, py::none(), denied);
+  }
+
+  py::array_t<float> FoldInUsers(Context& context, const py::tuple& user_items) {
+    const LentCsr csr(user_items);
+    FoldIn& fold = fold_in();
+    Matrix users;
+    {
+      py::gil_scoped_release release;
+      users = fold.Users(context, csr.view);
+    }
+    return ToArray(users);
+  }
+
+  py::array_t<float> FoldInItems(Context& context, const py::tuple& item_users) {
+    const LentCsr csr(item_users);
+    FoldIn& fold = fold_in();
+    Matrix items;
+    {
+      py::gil_scoped_release release;
+      items = fold.Items(context, csr.view);
+    }
+    return ToArray(items);
+  }
+
+  std::vector<double> Explain(Context& context, const py::tuple& user, int32_t item) {
+    const LentCsr csr(user);
+    return fold_in().Explain(context, csr.view, item);
+  }
+
+  void Replace(Context& context, const std::string& side, std::shared_ptr<IdDictionary> ids,
+               const Array<int32_t>& rows, const Array<float>& factors) {
+    const std::span<const int32_t> row_span(rows.data(), static_cast<size_t>(rows.size()));
+    if (side == "users") {
+      ReplaceUsers(std::move(ids), row_span, ToMatrix(factors), model_.get());
+    } else {
+      ReplaceItems(context, std::move(ids), row_span, ToMatrix(factors), model_.get());
+    }
+    fold_in_.reset();
+    items_.reset();
+    item_cosine_.reset();
+    user_cosine_.reset();
+  }
+
+ private:
+  std::shared_ptr<Model> model_;
+  std::unique_ptr<FoldIn> fold_in_;
+  std::unique_ptr<ItemIndex> items_, item_cosine_, user_cosine_;
+};
+
+// A read-only view of a table; `owner` keeps the memory alive.
+py::array TableView(const Matrix& table, const py::handle& owner) {
+  py::array_t<float> view({table.rows(), table.cols()},
+                          {table.stride() * static_cast<int64_t>(sizeof(float)),
+                           static_cast<int64_t>(sizeof(float))},
+                          table.row(0), owner);
+  view.attr("flags").attr("writeable") = false;
+  return view;
+}
+
+}  // namespace
+
+void BindModel(py::module_& m) {
+  py::class_<Model, std::shared_ptr<Model>>(m, "ModelData");
+  py::class_<PyModel>(m, "Model")
+      .def(py::init<std::shared_ptr<Model>>())
+      .def_static("load",
+                  [](const std::string& path) {
+                    py::gil_scoped_release release;
+                    return std::make_unique<PyModel>(LoadModel(path));
+                  })
+      .def("save",
+           [](const PyModel& self, const std::string& path) {
+             py::gil_scoped_release release;
+             SaveModel(self.model(), path);
+           })
+      .def_property_readonly("data", &PyModel::shared)
+      .def("manifest_json",
+           [](const PyModel& self) { return ManifestJson(self.model().manifest, true); })
+      .def("add_metrics",
+           [](const PyModel& self, const std::map<std::string, double>& metrics) {
+             for (const auto& [name, value] : metrics) {
+               auto* metric = self.model().manifest.add_metrics();
+               metric->set_name(name);
+               metric->set_value(value);
+             }
+           })
+      .def_property_readonly("users",
+                             [](const PyModel& self) {
+                               return std::const_pointer_cast<IdDictionary>(self.model().users);
+                             })
+      .def_property_readonly("items",
+                             [](const PyModel& self) {
+                               return std::const_pointer_cast<IdDictionary>(self.model().items);
+                             })
+      .def_property_readonly(
+          "user_factors",
+          [](const py::object& self) {
+            return TableView(self.cast<PyModel&>().model().factors.users,
+                             py::cast(self.cast<PyModel&>().shared()));
+          })
+      .def_property_readonly(
+          "item_factors",
+          [](const py::object& self) {
+            return TableView(self.cast<PyModel&>().model().factors.items,
+                             py::cast(self.cast<PyModel&>().shared()));
+          })
+      .def_property_readonly("item_eigenvalues",
+                             [](const PyModel& self) {
+                               return ToArray(
+                                   std::vector<double>(self.model().factors.item_eigenvalues));
+                             })
+      .def("top_items", &PyModel::TopItems, py::arg("context"), py::arg("queries"), py::arg("k"),
+           py::arg("exclusions") = py::none(), py::arg("denied") = py::none(),
+           py::arg("subset") = py::none())
+      .def("most_similar", &PyModel::MostSimilar, py::arg("context"), py::arg("side"),
+           py::arg("queries"), py::arg("k"), py::arg("denied") = py::none(),
+           py::arg("subset") = py::none())
+      .def("fold_in_users", &PyModel::FoldInUsers)
+      .def("fold_in_items", &PyModel::FoldInItems)
+      .def("explain", &PyModel::Explain)
+      .def("replace", &PyModel::Replace);
+}
+
+}  // namespace penchant::python

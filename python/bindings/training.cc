@@ -1,0 +1,145 @@
+#include "kernels/base/errors.h"
+#include "python/bindings/bindings.h"
+#include "trainer/config.h"
+#include "trainer/evaluator.h"
+#include "trainer/memory_estimate.h"
+#include "trainer/session.h"
+
+namespace penchant::python {
+namespace {
+
+std::shared_ptr<Model> Train(Context& context, const std::string& config_text,
+                             std::shared_ptr<Interactions> interactions,
+                             std::shared_ptr<Model> warm_start, bool resume, bool compute_loss,
+                             const py::object& callback) {
+  SessionOptions options;
+  options.config = ParseTrainConfig(config_text, "config");
+  options.train = std::move(interactions);
+  options.warm_start = std::move(warm_start);
+  options.resume = resume;
+  options.compute_loss = compute_loss;
+  Session::Callback report_to_python;
+  if (!callback.is_none()) {
+    report_to_python = [&callback](const IterationReport& report) {
+      py::gil_scoped_acquire gil;
+      const py::object loss = report.loss ? py::object(py::float_(*report.loss)) : py::none();
+      const py::object validation =
+          report.validation ? py::object(py::float_(*report.validation)) : py::none();
+      const py::object go_on = callback(report.iteration, report.num_iterations, report.seconds,
+                                        loss, validation, report.checkpointed);
+      return go_on.is_none() || go_on.cast<bool>();
+    };
+  }
+  py::gil_scoped_release release;
+  Session session(std::move(options));
+  return session.Run(context, report_to_python);
+}
+
+py::dict EvaluateTables(Context& context, const Array<float>& users, const Array<float>& items,
+                        const py::tuple& test, const py::object& train,
+                        const std::vector<int64_t>& cutoffs) {
+  const Matrix user_table = ToMatrix(users), item_table = ToMatrix(items);
+  const LentCsr test_csr(test);
+  std::unique_ptr<LentCsr> train_csr;
+  if (!train.is_none()) train_csr = std::make_unique<LentCsr>(train.cast<py::tuple>());
+  Evaluation evaluation;
+  {
+    py::gil_scoped_release release;
+    evaluation = Evaluate(context, user_table.view(), item_table.view(), test_csr.view,
+                          train_csr ? &train_csr->view : nullptr, cutoffs);
+  }
+  py::dict result;
+  result["users"] = ToArray(std::move(evaluation.users));
+  for (const EvaluationAtK& at_k : evaluation.at_k) {
+    const std::string suffix = "@" + std::to_string(at_k.k);
+    for (const char* name : kMetricNames) {
+      std::vector<double> values;
+      values.reserve(at_k.per_user.size());
+      for (const RankingMetrics& metrics : at_k.per_user) {
+        values.push_back(MetricByName(metrics, name));
+      }
+      result[py::str(name + suffix)] = ToArray(std::move(values));
+    }
+    result[py::str("coverage" + suffix)] = at_k.coverage;
+  }
+  return result;
+}
+
+py::list Estimate(const std::string& config_text, int64_t num_users, int64_t num_items, int64_t nnz,
+                  bool weighted, int64_t longest_row, int num_threads) {
+  const MemoryEstimate estimate =
+      EstimateMemory(ParseTrainConfig(config_text, "config"),
+                     {num_users, num_items, nnz, weighted, longest_row}, num_threads);
+  py::list items;
+  for (const MemoryItem& item : estimate.items) items.append(py::make_tuple(item.what, item.bytes));
+  return items;
+}
+
+std::string ParseConfig(const std::string& text, const std::string& name,
+                        const std::vector<std::string>& overrides) {
+  config::TrainConfig config = ParseTrainConfig(text, name);
+  for (const std::string& assignment : overrides) ApplyOverride(assignment, &config);
+  return TrainConfigText(config);
+}
+
+// The parts of a config that Python acts on, defaults filled in.
+py::dict ConfigFields(const std::string& text) {
+  const config::TrainConfig config = ParseTrainConfig(text, "config");
+  const auto& data = config.data();
+  const auto& evaluation = config.evaluation();
+  py::dict fields;
+  fields["path"] = data.path();
+  fields["dataset"] = data.dataset();
+  fields["user"] = data.user();
+  fields["item"] = data.item();
+  fields["weight"] = data.weight();
+  fields["time"] = data.time();
+  fields["duplicates"] = data.duplicates();
+  fields["max_bad_rows"] = data.max_bad_rows();
+  fields["test_path"] = evaluation.test_path();
+  fields["split"] = evaluation.split();
+  fields["test_fraction"] = evaluation.test_fraction();
+  fields["k"] = std::vector<int>(evaluation.k().begin(), evaluation.k().end());
+  fields["output"] = config.output();
+  fields["seed"] = config.seed();
+  fields["device"] = config.device();
+  fields["num_threads"] = config.num_threads();
+  fields["checkpoint_directory"] = config.checkpoint().directory();
+  fields["als"] = py::none();
+  if (config.has_als()) {
+    const auto& als = config.als();
+    py::dict parameters;
+    parameters["factors"] = als.factors();
+    parameters["regularization"] = als.regularization();
+    parameters["alpha"] = als.alpha();
+    parameters["unobserved_weight"] = als.unobserved_weight();
+    parameters["regularization_power"] = als.regularization_power();
+    parameters["iterations"] = als.iterations();
+    fields["als"] = parameters;
+  }
+  return fields;
+}
+
+}  // namespace
+
+void BindTraining(py::module_& m) {
+  m.def("train", &Train, py::arg("context"), py::arg("config"), py::arg("interactions"),
+        py::arg("warm_start") = nullptr, py::arg("resume") = false,
+        py::arg("compute_loss") = false, py::arg("callback") = py::none());
+  m.def("evaluate", &EvaluateTables, py::arg("context"), py::arg("users"), py::arg("items"),
+        py::arg("test"), py::arg("train"), py::arg("k"));
+  m.def("estimate_memory", &Estimate, py::arg("config"), py::arg("num_users"),
+        py::arg("num_items"), py::arg("nnz"), py::arg("weighted"), py::arg("longest_row"),
+        py::arg("num_threads"));
+  m.def("available_memory", &AvailableMemory);
+  m.def("parse_config", &ParseConfig, py::arg("text"), py::arg("name"), py::arg("overrides"));
+  m.def("validate_config", [](const std::string& text) {
+    ValidateTrainConfig(ParseTrainConfig(text, "config"));
+  });
+  m.def("config_fields", &ConfigFields, py::arg("text"));
+  m.def("checkpoint_path", [](const std::string& text) {
+    return Session::CheckpointPath(ParseTrainConfig(text, "config"));
+  });
+}
+
+}  // namespace penchant::python

@@ -1,0 +1,39 @@
+"""Penchant: exact, fast factorization models for personalization.
+
+>>> import numpy as np, penchant
+>>> from scipy.sparse import csr_matrix
+>>> model = penchant.ImplicitALS(factors=8, iterations=5)
+>>> model = model.fit(csr_matrix(np.eye(4, dtype=np.float32)), show_progress=False)
+>>> model.item_factors.shape
+(4, 8)
+"""
+
+from . import datasets
+from ._penchant import DataError, DeviceError, NumericError
+from ._penchant import version as _version
+from .doctor import doctor
+from .estimators import ImplicitALS, Popularity, load
+from .evaluation import Evaluation, evaluate
+from .interactions import Interactions
+from .memory import MemoryEstimate, estimate_memory
+from .tuning import tune
+
+__version__ = _version()
+
+__all__ = [
+    "DataError",
+    "DeviceError",
+    "Evaluation",
+    "ImplicitALS",
+    "Interactions",
+    "MemoryEstimate",
+    "NumericError",
+    "Popularity",
+    "__version__",
+    "datasets",
+    "doctor",
+    "estimate_memory",
+    "evaluate",
+    "load",
+    "tune",
+]

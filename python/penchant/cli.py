@@ -1,0 +1,303 @@
+"""The penchant command.
+
+Exit codes: 0 done; 1 the work failed (bad data, numeric failure, refused device); 2 the command
+line or config is wrong; 130 stopped by Ctrl-C or SIGTERM (with a checkpoint, if they are on).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from . import _penchant
+from .doctor import doctor as doctor_facts
+from .estimators import load
+from .interactions import Interactions
+from .progress import Progress
+from .run import Run
+
+STOPPED = 130
+
+
+class Failure(click.ClickException):
+    """An error to show without a traceback, with its exit code."""
+
+    def __init__(self, message: str, exit_code: int = 1):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@contextlib.contextmanager
+def _explained(config_errors: bool = False):
+    """Turns the library's exceptions into messages and exit codes."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Failure("stopped", STOPPED) from error
+    except (_penchant.DataError, ValueError) as error:
+        raise Failure(str(error), 2 if config_errors else 1) from error
+    except (OSError, _penchant.DeviceError, _penchant.NumericError, TypeError) as error:
+        raise Failure(str(error)) from error
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=__doc__.split("\n\n")[1])
+@click.version_option(_penchant.version(), prog_name="penchant")
+def main() -> None:
+    """Train, judge and ask personalization models."""
+
+
+class _StopAfterIteration:
+    """First SIGINT or SIGTERM: finish the iteration, write a checkpoint. Second SIGINT: stop now."""
+
+    def __init__(self):
+        self.requested = False
+
+    def __enter__(self):
+        self._old = {
+            s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def _handle(self, number, frame):
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        click.echo("stopping after this iteration; Ctrl-C again stops at once", err=True)
+
+    def __exit__(self, *exc_info):
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+
+@main.command()
+@click.argument("config", type=click.Path(exists=True, dir_okay=False))
+@click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE",
+              help="Override a config field, e.g. --set als.factors=64. Repeatable.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in checkpoint.directory.")
+@click.option("--warm-start", type=click.Path(exists=True, dir_okay=False),
+              help="Start from the factors of this model.")
+@click.option("--output", "-o", type=click.Path(), help="Where to write the model.")
+def train(config, overrides, resume, warm_start, output) -> None:
+    """Train the model that CONFIG (a .textproto file) describes, judge it and save it."""
+    with _explained(config_errors=True):
+        run = Run.from_file(config, overrides)
+    output = output or run.output
+    if output is None:
+        raise Failure("nowhere to write the model: set output in the config or pass --output", 2)
+    with _explained(), _StopAfterIteration() as stop:
+        earlier = load(warm_start) if warm_start else None
+        interactions, test = run.data(grow=earlier)
+        click.echo(f"training on {_counts(interactions)}", err=True)
+        _warn_of(interactions)
+        with Progress("training") as progress:
+
+            def on_iteration(iteration, total, seconds, loss, validation, checkpointed):
+                progress.update(iteration, total, seconds, loss, validation)
+                return not stop.requested
+
+            model = run.train(interactions, resume, earlier, on_iteration)
+        if stop.requested:
+            kept = run.fields["checkpoint_directory"]
+            raise Failure(
+                f"stopped; go on with --resume (checkpoint in {kept})" if kept
+                else "stopped; no checkpoint.directory is set, so the work is lost", STOPPED)
+        if test is not None:
+            evaluation = run.evaluate(model, test)
+            model._core.add_metrics(evaluation.metrics)
+            click.echo(str(evaluation))
+        Path(output).parent.mkdir(parents=True, exist_ok=True)
+        model.save(output)
+        click.echo(f"wrote {output}")
+
+
+def _counts(interactions: Interactions) -> str:
+    return (
+        f"{interactions.nnz:,} interactions of {interactions.num_users:,} users and "
+        f"{interactions.num_items:,} items"
+    )
+
+
+def _warn_of(interactions: Interactions) -> None:
+    report = interactions.report
+    for name in ("rows_bad", "rows_zero_weight", "rows_merged", "rows_unknown"):
+        if report[name]:
+            click.echo(f"{report[name]:,} {name.replace('_', ' ')}", err=True)
+    for row in report["first_bad"]:
+        click.echo(f"  {row}", err=True)
+
+
+_CONFIG_OPTION = click.option(
+    "--config", type=click.Path(exists=True, dir_okay=False),
+    help="Config whose data section names the columns (and the training data).")
+
+
+@main.command()
+@click.argument("model", type=click.Path(exists=True, dir_okay=False))
+@click.argument("config", type=click.Path(exists=True, dir_okay=False))
+@click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE")
+@click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
+def evaluate(model, config, overrides, as_json) -> None:
+    """Judge MODEL on the test data of CONFIG, over the whole catalogue."""
+    with _explained(config_errors=True):
+        run = Run.from_file(config, overrides)
+    with _explained():
+        fitted = load(model)
+        train_part, test = run.data()
+        if test is None:
+            raise Failure("the config names no test data: set evaluation.test_path or .split", 2)
+        _require_same_data(fitted, train_part)
+        evaluation = run.evaluate(fitted, test, train_part)
+        click.echo(json.dumps(evaluation.metrics) if as_json else str(evaluation))
+
+
+def _require_same_data(fitted, interactions) -> None:
+    seen = fitted.manifest["data"]["xxh3"]
+    wanted = f"{interactions._core.fingerprint():016x}"
+    if seen != wanted:
+        raise Failure(
+            f"the model was trained on other interactions (fingerprint {seen}) than this config "
+            f"reads (fingerprint {wanted}); their rows need not mean the same ids"
+        )
+
+
+def _id(text: str, dictionary):
+    if dictionary.is_string:
+        return text
+    try:
+        return int(text)
+    except ValueError as error:
+        raise Failure(f"this model's ids are integers; got {text!r}", 2) from error
+
+
+def _print_ranked(ids, scores, as_json) -> None:
+    if as_json:
+        rows = [{"id": getattr(i, "item", lambda i=i: i)(), "score": float(s)}
+                for i, s in zip(ids, scores)]
+        click.echo(json.dumps(rows))
+        return
+    for rank, (i, score) in enumerate(zip(ids, scores), 1):
+        click.echo(f"{rank:4d}  {i!s:24}  {score:.4f}")
+
+
+@main.command()
+@click.argument("model", type=click.Path(exists=True, dir_okay=False))
+@click.option("--user", required=True, help="User id.")
+@click.option("-n", "--count", default=10, show_default=True, help="How many items.")
+@_CONFIG_OPTION
+@click.option("--json", "as_json", is_flag=True)
+def recommend(model, user, count, config, as_json) -> None:
+    """The best items of MODEL for a user. With --config, items the user already has are left out."""
+    with _explained():
+        fitted = load(model)
+        history = None
+        if config:
+            run = Run.from_file(config)
+            train_part, _ = run.data()
+            _require_same_data(fitted, train_part)
+            fitted._interactions = train_part
+        else:
+            click.echo("items the user already has are not left out: pass --config", err=True)
+        ids, scores = fitted.recommend(
+            _id(user, fitted._core.users), history, N=count,
+            filter_already_liked_items=config is not None)
+        _print_ranked(ids, scores, as_json)
+
+
+@main.command()
+@click.argument("model", type=click.Path(exists=True, dir_okay=False))
+@click.option("--item", help="Item id.")
+@click.option("--user", help="User id.")
+@click.option("-n", "--count", default=10, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def similar(model, item, user, count, as_json) -> None:
+    """The items most like an item of MODEL, or the users most like a user."""
+    if (item is None) == (user is None):
+        raise Failure("give one of --item and --user", 2)
+    with _explained():
+        fitted = load(model)
+        if item is not None:
+            ids, scores = fitted.similar_items(_id(item, fitted._core.items), N=count)
+        else:
+            ids, scores = fitted.similar_users(_id(user, fitted._core.users), N=count)
+        _print_ranked(ids, scores, as_json)
+
+
+@main.command()
+@click.argument("model", type=click.Path(exists=True, dir_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as it is stored.")
+def inspect(model, as_json) -> None:
+    """What MODEL says about itself: algorithm, config, data, metrics, history."""
+    with _explained():
+        fitted = load(model)
+        if as_json:
+            click.echo(fitted._core.manifest_json())
+            return
+        manifest = fitted.manifest
+        data = manifest["data"]
+        click.echo(f"{model}: {manifest['kind']} of algorithm {manifest['algorithm']}, written by "
+                   f"Penchant {manifest['penchant_version']} ({os.path.getsize(model):,} bytes)")
+        click.echo(f"  {int(data['num_interactions']):,} interactions, {int(data['num_users']):,} "
+                   f"users, {int(data['num_items']):,} items; fingerprint {data['xxh3']}")
+        click.echo(f"  {fitted!r}")
+        click.echo(f"  iterations done: {manifest.get('iterations_done', 0)}")
+        for metric in manifest.get("metrics", []):
+            click.echo(f"  {metric['name']}: {metric['value']:.4f}")
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True)
+def doctor(as_json) -> None:
+    """What this installation can do on this machine, and why not more."""
+    facts = doctor_facts()
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    isa = facts["isa"]
+    click.echo(f"penchant  {facts['penchant']} on Python {facts['python']}, {facts['platform']}")
+    click.echo(f"CPU       kernels {isa['selected']}; this machine runs {', '.join(isa['supported'])}; "
+               f"{facts['threads']} threads")
+    click.echo(f"memory    {facts['memory_available_bytes'] / 1e9:.1f} GB available")
+    click.echo(f"BLAS      {facts['blas']}")
+    cuda = facts["cuda"]
+    click.echo("GPU       usable" if cuda["usable"] else f"GPU       not usable: {cuda['reason']}")
+
+
+@main.command()
+@click.argument("config", type=click.Path(exists=True, dir_okay=False))
+@click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE")
+@click.option("--trials", default=30, show_default=True, help="Finished trials wanted in all.")
+@click.option("--metric", default="ndcg@20", show_default=True)
+@click.option("--storage", help="Optuna storage URL, e.g. sqlite:///study.db; makes it resumable.")
+def tune(config, overrides, trials, metric, storage) -> None:
+    """Search for parameters on the training data of CONFIG; its test data is not looked at."""
+    from .estimators import ImplicitALS
+    from .tuning import tune as search
+
+    with _explained(config_errors=True):
+        run = Run.from_file(config, overrides)
+    with _explained():
+        interactions, _ = run.data()
+        als = _als_parameters(run)
+        study = search(interactions, estimator=ImplicitALS(**als), trials=trials, metric=metric,
+                       storage=storage, seed=int(run.fields["seed"]))
+        click.echo(f"best {metric} on held-out interactions: {study.best_value:.4f}")
+        for name, value in study.best_params.items():
+            click.echo(f"  --set als.{name}={value:.6g}")
+        click.echo(f"  --set als.iterations={study.best_trial.user_attrs['iterations']}")
+
+
+def _als_parameters(run: Run) -> dict:
+    parameters = run.fields["als"]
+    if parameters is None:
+        raise Failure("tune searches ALS parameters; the config's algorithm is another", 2)
+    return parameters
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""How much memory a training run takes, before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import _penchant
+from .interactions import Interactions
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes by purpose. ``total`` is their sum, ``available`` what this machine has left."""
+
+    parts: dict[str, int]
+    available: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.parts.values())
+
+    @property
+    def fits(self) -> bool:
+        return self.total <= self.available
+
+    def __str__(self) -> str:
+        lines = [f"{amount / 1e6:12,.1f} MB  {what}" for what, amount in self.parts.items()]
+        lines.append(f"{self.total / 1e6:12,.1f} MB  total; {self.available / 1e6:,.1f} available")
+        return "\n".join(lines)
+
+
+def estimate_memory(
+    model,
+    interactions: Interactions | None = None,
+    *,
+    num_users: int = 0,
+    num_items: int = 0,
+    nnz: int = 0,
+    weighted: bool = True,
+    device: str = "cpu",
+) -> MemoryEstimate:
+    """Estimate what ``model.fit`` would take on these interactions, or on sizes given by number.
+
+    >>> import penchant
+    >>> estimate = penchant.estimate_memory(
+    ...     penchant.ImplicitALS(factors=64), num_users=10**6, num_items=10**5, nnz=10**8)
+    >>> round(estimate.total / 1e9, 1)
+    2.0
+    """
+    if device not in ("cpu", "auto"):
+        raise _penchant.DeviceError(
+            f'device "{device}" cannot be used: {_penchant.cuda_unavailable_reason()}'
+        )
+    longest = 0
+    if interactions is not None:
+        num_users, num_items = interactions.num_users, interactions.num_items
+        nnz, weighted = interactions.nnz, interactions._core.weighted
+    parts = _penchant.estimate_memory(
+        model._config_text(), num_users, num_items, nnz, weighted, longest, model.num_threads
+    )
+    return MemoryEstimate(dict(parts), _penchant.available_memory())

@@ -1,0 +1,112 @@
+"""Hyper-parameter search with Optuna: pruned, resumable, judged on held-out interactions only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .estimators import FactorModel, ImplicitALS
+from .evaluation import evaluate
+from .interactions import Interactions
+
+
+def als_space(trial) -> dict:
+    """The default search space of `ImplicitALS`."""
+    return {
+        "regularization": trial.suggest_float("regularization", 1e-4, 0.3, log=True),
+        "unobserved_weight": trial.suggest_float("unobserved_weight", 1e-3, 1.0, log=True),
+        "regularization_power": trial.suggest_float("regularization_power", 0.0, 1.0),
+        "alpha": trial.suggest_float("alpha", 0.1, 10.0, log=True),
+    }
+
+
+def tune(
+    interactions: Interactions,
+    validation: Interactions | None = None,
+    *,
+    estimator: FactorModel | None = None,
+    space: Callable | None = None,
+    metric: str = "ndcg@20",
+    trials: int = 30,
+    validation_fraction: float = 0.1,
+    storage: str | None = None,
+    study_name: str = "penchant",
+    seed: int = 0,
+    show_progress: bool = True,
+):
+    """Search for parameters that do best on held-out interactions.
+
+    Parameters
+    ----------
+    interactions : Interactions
+        Training data.
+    validation : Interactions, optional
+        Held-out data with the same dictionaries; by default ``validation_fraction`` of the pairs
+        at random.
+    estimator : estimator, optional
+        Fixed parameters are taken from it; `ImplicitALS` by default.
+    space : callable, optional
+        ``space(trial) -> dict`` of parameters; `als_space` by default.
+    metric : str
+        NAME@K, maximized after every iteration; trials that fall behind are pruned.
+    trials : int
+        Finished trials wanted in all; a study resumed from ``storage`` counts those it has.
+    storage : str, optional
+        Optuna storage URL, e.g. "sqlite:///study.db": stop at any time and call again.
+
+    Returns
+    -------
+    optuna.study.Study
+        ``study.best_params`` and ``study.best_value``; iterations of the best trial are in
+        ``study.best_trial.user_attrs["iterations"]``.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise ImportError("tune needs Optuna: pip install 'penchant[tune]'") from error
+
+    name, _, cutoff = metric.partition("@")
+    if not cutoff.isdigit():
+        raise ValueError(f'metric must look like "ndcg@20"; got {metric!r}')
+    if validation is None:
+        train, validation = interactions.split_random(validation_fraction, seed)
+    else:
+        train = interactions
+    base = estimator if estimator is not None else ImplicitALS()
+    choose = space or als_space
+
+    def objective(trial):
+        model = type(base)(**{**base.get_params(), **choose(trial)})
+        best = {"value": -1.0, "iterations": 0}
+        # Each iteration goes on from the last one, so that it can be judged in between.
+        previous = None
+        for iteration in range(1, base.get_params().get("iterations", 1) + 1):
+            step = type(base)(**{**model.get_params(), **_one_iteration(model)})
+            step.fit(train, show_progress=False, warm_start=previous)
+            value = evaluate(step, validation, train, k=int(cutoff))[metric]
+            if value > best["value"]:
+                best = {"value": value, "iterations": iteration}
+            trial.report(value, iteration)
+            if trial.should_prune():
+                raise optuna.TrialPruned()
+            previous = step
+        trial.set_user_attr("iterations", best["iterations"])
+        return best["value"]
+
+    if not show_progress:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        study_name=study_name,
+        storage=storage,
+        load_if_exists=True,
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=seed),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
+    )
+    finished = [t for t in study.trials if t.state.is_finished()]
+    if len(finished) < trials:
+        study.optimize(objective, n_trials=trials - len(finished))
+    return study
+
+
+def _one_iteration(model) -> dict:
+    return {"iterations": 1} if "iterations" in model.get_params() else {}
