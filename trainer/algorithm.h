@@ -52,6 +52,9 @@ class Algorithm {
 
   // Moves the tables out; the algorithm is finished.
   virtual FactorTables TakeTables() = 0;
+
+  // Turns tables of this algorithm into those of a finished model (same scores).
+  virtual void Finalize(Context& context, FactorTables* tables) const = 0;
 };
 
 // Computes factors of unseen rows against a finished model. May cache; not thread-safe.

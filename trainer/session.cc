@@ -196,15 +196,6 @@ double Session::Validate(Context& context, const FactorTables& tables) const {
   return MeanMetric(evaluation.at_k[0], watched.name);
 }
 
-std::shared_ptr<Model> Session::Finish(FactorTables tables) {
-  auto model = std::make_shared<Model>();
-  model->manifest = manifest_;
-  model->users = options_.train->users;
-  model->items = options_.train->items;
-  model->factors = best_.users.cols() > 0 ? std::move(best_) : std::move(tables);
-  return model;
-}
-
 std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) {
   const std::unique_ptr<Algorithm> algorithm = FindAlgorithm(options_.config).make(options_.config);
   const int done = Resume();
@@ -255,7 +246,13 @@ std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) 
       break;
     }
   }
-  return Finish(algorithm->TakeTables());
+  auto model = std::make_shared<Model>();
+  model->manifest = manifest_;
+  model->users = options_.train->users;
+  model->items = options_.train->items;
+  model->factors = best_.users.cols() > 0 ? std::move(best_) : algorithm->TakeTables();
+  algorithm->Finalize(context, &model->factors);
+  return model;
 }
 
 }  // namespace penchant

@@ -52,7 +52,6 @@ class Session {
   int Resume();
   bool WriteCheckpoint(const FactorTables& tables);
   double Validate(Context& context, const FactorTables& tables) const;
-  std::shared_ptr<Model> Finish(FactorTables tables);
 
   SessionOptions options_;
   std::shared_ptr<const Interactions> train_;

@@ -63,7 +63,8 @@ Split SplitByTime(const Interactions& interactions, double test_fraction) {
   RequireFraction(test_fraction);
   std::vector<int64_t> times = interactions.events.times;
   const auto n = static_cast<double>(times.size());
-  const size_t position = static_cast<size_t>(std::floor(n * (1.0 - test_fraction)));
+  const size_t position =
+      std::min(times.size() - 1, static_cast<size_t>(std::llround(n * (1.0 - test_fraction))));
   std::nth_element(times.begin(), times.begin() + position, times.end());
   return SplitAtTime(interactions, times[position]);
 }

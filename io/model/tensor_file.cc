@@ -22,9 +22,11 @@ std::string JsonString(const std::string& text) {
   google::protobuf::Value value;
   value.set_string_value(text);
   std::string json;
-  const auto status = google::protobuf::util::MessageToJsonString(value, &json);
-  PENCHANT_REQUIRE(status.ok(), "text is not valid UTF-8 and cannot be stored: ",
-                   status.ToString());
+  const auto written = google::protobuf::util::MessageToJsonString(value, &json);
+  // Protobuf writes invalid UTF-8 without complaint; it does not come back the same.
+  const auto read = google::protobuf::util::JsonStringToMessage(json, &value);
+  PENCHANT_REQUIRE(written.ok() && read.ok() && value.string_value() == text,
+                   "text is not valid UTF-8 and cannot be stored in a model's metadata");
   return json;
 }
 

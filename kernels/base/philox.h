@@ -34,7 +34,7 @@ inline std::array<uint32_t, 4> Philox(uint64_t key, uint64_t counter_low, uint64
 
 // Uniform in (0, 1): never an endpoint, so that log() of it is finite.
 inline float UniformOpen(uint32_t word) {
-  return (static_cast<float>(word >> 8) + 0.5f) * (1.0f / 16777216.0f);
+  return (static_cast<float>(word >> 9) + 0.5f) * (1.0f / 8388608.0f);
 }
 
 // Uniform in [0, bound) by multiply-high (bias below bound / 2^64).

@@ -435,7 +435,7 @@ class ImplicitALS(FactorModel):
     regularization_power : float
         0 penalizes all rows alike, 1 by their frequency.
     iterations : int
-        Full iterations: items, then users.
+        Full iterations: users, then items.
     device : {"auto", "cpu", "cuda", "cuda:N"}
     num_threads : int
         0 takes all CPUs. The result does not depend on it.

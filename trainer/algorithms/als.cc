@@ -1,4 +1,7 @@
-// Exact implicit ALS (kernels/als): items, then users, each solved exactly given the other.
+// Exact implicit ALS (kernels/als): users, then items, each solved exactly given the other.
+//
+// Ending on the items ranks better than ending on the users when iterations are few (gowalla, 256
+// factors, 4 iterations: NDCG@20 .147 against .142), so that is the order.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -43,23 +46,23 @@ class Als : public Algorithm {
     item_plan_.emplace(interactions.item_users.view(), d);
     tables_.users = Matrix(interactions.num_users(), d);
     tables_.items = Matrix(interactions.num_items(), d);
-    tables_.item_eigenvalues.assign(d, 0.0);
     if (start != nullptr) {
       Copy(start->users, "users", &tables_.users);
       Copy(start->items, "items", &tables_.items);
       return;
     }
-    // The first half-iteration solves the items, so only the users need a start.
+    // The first half-iteration solves the users, so only the items need a start.
     const float scale = 0.1f / std::sqrt(static_cast<float>(d));
     const int64_t block = 1024;
-    context.ParallelFor((tables_.users.rows() + block - 1) / block, [&](int64_t b, int) {
-      const int64_t end = std::min(tables_.users.rows(), (b + 1) * block);
-      for (int64_t u = b * block; u < end; ++u) {
+    context.ParallelFor((tables_.items.rows() + block - 1) / block, [&](int64_t b, int) {
+      const int64_t end = std::min(tables_.items.rows(), (b + 1) * block);
+      for (int64_t i = b * block; i < end; ++i) {
+        float* row = tables_.items.row(i);
         for (int64_t k = 0; k < d; k += 2) {
-          const auto words = Philox(seed, static_cast<uint64_t>(u), static_cast<uint64_t>(k));
+          const auto words = Philox(seed, static_cast<uint64_t>(i), static_cast<uint64_t>(k));
           const auto normal = StandardNormal(words[0], words[1]);
-          tables_.users.row(u)[k] = scale * normal[0];
-          if (k + 1 < d) tables_.users.row(u)[k + 1] = scale * normal[1];
+          row[k] = scale * normal[0];
+          if (k + 1 < d) row[k + 1] = scale * normal[1];
         }
       }
     });
@@ -67,15 +70,12 @@ class Als : public Algorithm {
 
   void RunIteration(Context& context) override {
     ++iteration_;
-    const Eigenbasis user_basis = RotateToEigenbasis(context, tables_.users.view());
-    SolveRows(context, objective_, {tables_.users.view(), &user_basis.eigenvalues},
-              interactions_->item_users.view(), *item_plan_, tables_.items.view());
-    RequireFinite(tables_.items.view(), "item_factors", iteration_);
-    const Eigenbasis item_basis = RotateToEigenbasis(context, tables_.items.view());
-    tables_.item_eigenvalues = item_basis.eigenvalues;
-    SolveRows(context, objective_, {tables_.items.view(), &tables_.item_eigenvalues},
-              interactions_->user_items.view(), *user_plan_, tables_.users.view());
+    Solve(context, tables_.items.view(), interactions_->user_items.view(), *user_plan_,
+          tables_.users.view());
     RequireFinite(tables_.users.view(), "user_factors", iteration_);
+    Solve(context, tables_.users.view(), interactions_->item_users.view(), *item_plan_,
+          tables_.items.view());
+    RequireFinite(tables_.items.view(), "item_factors", iteration_);
   }
 
   double Loss(Context& context) const override {
@@ -86,7 +86,21 @@ class Als : public Algorithm {
   const FactorTables& tables() const override { return tables_; }
   FactorTables TakeTables() override { return std::move(tables_); }
 
+  // Both tables turn to the items' eigenbasis, which fold-in of users works in.
+  void Finalize(Context& context, FactorTables* tables) const override {
+    const Eigenbasis basis = RotateToEigenbasis(context, tables->items.view());
+    Rotate(context, basis.rotation, tables->users.view());
+    tables->item_eigenvalues = basis.eigenvalues;
+  }
+
  private:
+  // One half-iteration: `fixed` turns to its eigenbasis, `out` is solved against it.
+  void Solve(Context& context, MatrixView<float> fixed, const CsrView& observations,
+             const RowPlan& plan, MatrixView<float> out) {
+    const Eigenbasis basis = RotateToEigenbasis(context, fixed);
+    SolveRows(context, objective_, {fixed, &basis.eigenvalues}, observations, plan, out);
+  }
+
   static void Copy(const Matrix& from, const char* side, Matrix* to) {
     PENCHANT_REQUIRE(from.cols() == to->cols(), "the model to start from has ", from.cols(),
                      " factors, the config ", to->cols());

@@ -42,6 +42,7 @@ class Popularity : public Algorithm {
   double Loss(Context&) const override { return 0.0; }  // a count has no objective
   const FactorTables& tables() const override { return tables_; }
   FactorTables TakeTables() override { return std::move(tables_); }
+  void Finalize(Context&, FactorTables*) const override {}
 
  private:
   const Interactions* interactions_ = nullptr;

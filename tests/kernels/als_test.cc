@@ -1,0 +1,254 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "kernels/als/explain.h"
+#include "kernels/als/loss.h"
+#include "kernels/als/row_batch.h"
+#include "kernels/als/solve_rows.h"
+#include "kernels/base/errors.h"
+#include "kernels/linalg/eigenbasis.h"
+#include "tests/support/oracles.h"
+#include "tests/support/random_data.h"
+
+namespace penchant {
+namespace {
+
+using testing::RandomCsr;
+using testing::RandomMatrix;
+using testing::ScopedIsa;
+
+AlsObjective Objective() {
+  AlsObjective objective;
+  objective.alpha = 1.5;
+  objective.unobserved_weight = 0.02;
+  objective.regularization = 0.05;
+  objective.regularization_power = 0.6;
+  return objective;
+}
+
+double RelativeError(const float* got, const std::vector<double>& wanted) {
+  double error = 0, norm = 0;
+  for (size_t k = 0; k < wanted.size(); ++k) {
+    error += (got[k] - wanted[k]) * (got[k] - wanted[k]);
+    norm += wanted[k] * wanted[k];
+  }
+  return norm == 0 ? std::sqrt(error) : std::sqrt(error / norm);
+}
+
+struct Solved {
+  Matrix fixed;  // rotated
+  Eigenbasis basis;
+  Matrix out;
+  SolveReport report;
+};
+
+Solved SolveAll(Context& context, const AlsObjective& objective, const Csr& rows, int64_t factors,
+                uint64_t seed, float scale = 0.3f) {
+  Solved solved;
+  solved.fixed = RandomMatrix(rows.cols, factors, seed, scale);
+  solved.basis = RotateToEigenbasis(context, solved.fixed.view());
+  solved.out = RandomMatrix(rows.rows, factors, seed + 1);  // to be overwritten
+  const RowPlan plan(rows.view(), factors);
+  solved.report = SolveRows(context, objective, {solved.fixed.view(), &solved.basis.eigenvalues},
+                            rows.view(), plan, solved.out.view());
+  return solved;
+}
+
+// Row lengths around every lane, tile and side boundary, an empty row, and long rows.
+std::vector<int64_t> BoundaryLengths(int64_t factors, int64_t cols) {
+  std::vector<int64_t> lengths = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65,
+                                  127, 128, 129, 130, 255, 256, 257, 300};
+  for (int64_t delta : {-1, 0, 1}) lengths.push_back(factors + delta);
+  std::vector<int64_t> possible;
+  for (int64_t n : lengths) {
+    if (n >= 0 && n <= cols) possible.push_back(n);
+  }
+  return possible;
+}
+
+class SolveRowsTest : public ::testing::TestWithParam<Isa> {
+ protected:
+  ScopedIsa isa_{GetParam()};
+  Context context_{2};
+};
+
+TEST_P(SolveRowsTest, MatchesTheNormalEquationsInDouble) {
+  for (int64_t factors : {1, 3, 15, 16, 17, 40, 64, 100}) {
+    for (bool unit : {true, false}) {
+      const Csr rows = RandomCsr(BoundaryLengths(factors, 320), 320, 7 + factors, unit);
+      const Solved solved = SolveAll(context_, Objective(), rows, factors, factors);
+      EXPECT_EQ(solved.report.retried_rows, 0);
+      const oracle::Table fixed = oracle::FromView(solved.fixed.view());
+      for (int64_t i = 0; i < rows.rows; ++i) {
+        const auto wanted = oracle::AlsRow(Objective(), fixed, rows.view(), i);
+        EXPECT_LT(RelativeError(solved.out.row(i), wanted), 2e-5)
+            << "factors " << factors << " row of " << rows.view().row_size(i);
+      }
+    }
+  }
+}
+
+TEST_P(SolveRowsTest, SystemsTooLargeForLanesGoToLapack) {
+  const int64_t factors = 300;
+  const Csr rows = RandomCsr({270, 290, 299, 300, 301, 350, 10}, 400, 3, false);
+  const Solved solved = SolveAll(context_, Objective(), rows, factors, 5, 0.1f);
+  const oracle::Table fixed = oracle::FromView(solved.fixed.view());
+  for (int64_t i = 0; i < rows.rows; ++i) {
+    EXPECT_LT(RelativeError(solved.out.row(i), oracle::AlsRow(Objective(), fixed, rows.view(), i)),
+              2e-5);
+  }
+}
+
+TEST_P(SolveRowsTest, OneHugeRowBesideEmptyOnes) {
+  std::vector<int64_t> lengths(40, 0);
+  lengths[17] = 20000;
+  const Csr rows = RandomCsr(lengths, 20000, 9, true);
+  const Solved solved = SolveAll(context_, Objective(), rows, 8, 2);
+  const oracle::Table fixed = oracle::FromView(solved.fixed.view());
+  EXPECT_LT(
+      RelativeError(solved.out.row(17), oracle::AlsRow(Objective(), fixed, rows.view(), 17)), 2e-5);
+  for (int64_t k = 0; k < 8; ++k) EXPECT_EQ(solved.out.row(3)[k], 0.0f);
+}
+
+TEST_P(SolveRowsTest, SameBitsForAnyNumberOfThreadsAndCompany) {
+  std::vector<int64_t> lengths;
+  for (int64_t i = 0; i < 700; ++i) lengths.push_back(i * 7919 % 150);
+  const Csr rows = RandomCsr(lengths, 500, 11, false);
+  Context one(1), three(3);
+  const Solved a = SolveAll(one, Objective(), rows, 48, 4);
+  const Solved b = SolveAll(three, Objective(), rows, 48, 4);
+  for (int64_t i = 0; i < rows.rows; ++i) {
+    ASSERT_EQ(0, std::memcmp(a.out.row(i), b.out.row(i), 48 * sizeof(float))) << "row " << i;
+  }
+  // A row solved alone, as fold-in does, gives the same bits as in its batch.
+  for (int64_t i : {1, 57, 149, 698}) {
+    Csr alone;
+    alone.rows = 1;
+    alone.cols = rows.cols;
+    alone.offsets = {0, rows.view().row_size(i)};
+    const auto ids = rows.view().row_indices(i);
+    alone.indices.assign(ids.begin(), ids.end());
+    alone.values.assign(rows.view().row_values(i), rows.view().row_values(i) + ids.size());
+    Matrix out(1, 48);
+    SolveRows(one, Objective(), {a.fixed.view(), &a.basis.eigenvalues}, alone.view(),
+              RowPlan(alone.view(), 48), out.view());
+    EXPECT_EQ(0, std::memcmp(out.row(0), a.out.row(i), 48 * sizeof(float))) << "row " << i;
+  }
+}
+
+TEST_P(SolveRowsTest, LeavesNeighboursAndPaddingAlone) {
+  // The result sits inside a larger table of NaN; only its own rows may change.
+  const int64_t factors = 20;
+  const Csr rows = RandomCsr({5, 0, 30, 100}, 200, 21, false);
+  Matrix fixed = RandomMatrix(200, factors, 1, 0.3f);
+  const Eigenbasis basis = RotateToEigenbasis(context_, fixed.view());
+  Matrix guarded(rows.rows + 2, factors);
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (int64_t i : {int64_t{0}, rows.rows + 1}) {
+    for (int64_t k = 0; k < guarded.stride(); ++k) guarded.row(i)[k] = nan;
+  }
+  MatrixView<float> inner{guarded.row(1), rows.rows, factors, guarded.stride()};
+  SolveRows(context_, Objective(), {fixed.view(), &basis.eigenvalues}, rows.view(),
+            RowPlan(rows.view(), factors), inner);
+  for (int64_t k = 0; k < guarded.stride(); ++k) {
+    EXPECT_TRUE(std::isnan(guarded.row(0)[k]));
+    EXPECT_TRUE(std::isnan(guarded.row(rows.rows + 1)[k]));
+  }
+  for (int64_t i = 0; i < rows.rows; ++i) {
+    for (int64_t k = factors; k < guarded.stride(); ++k) EXPECT_EQ(inner.row(i)[k], 0.0f);
+    for (int64_t k = 0; k < factors; ++k) EXPECT_TRUE(std::isfinite(inner.row(i)[k]));
+  }
+}
+
+TEST_P(SolveRowsTest, GradientVanishesAtTheSolution) {
+  const Csr rows = RandomCsr({3, 20, 90}, 150, 33, false);
+  const Csr columns = Transpose(rows.view());
+  Solved solved = SolveAll(context_, Objective(), rows, 24, 6);
+  const oracle::Table items = oracle::FromView(solved.fixed.view());
+  oracle::Table users = oracle::FromView(solved.out.view());
+  const double step = 1e-4;
+  const double base = oracle::AlsLoss(Objective(), users, items, rows.view());
+  for (size_t u = 0; u < users.size(); ++u) {
+    for (size_t k = 0; k < 24; k += 5) {
+      const double x = users[u][k];
+      users[u][k] = x + step;
+      const double up = oracle::AlsLoss(Objective(), users, items, rows.view());
+      users[u][k] = x - step;
+      const double down = oracle::AlsLoss(Objective(), users, items, rows.view());
+      users[u][k] = x;
+      const double curvature = (up - 2 * base + down) / (step * step);
+      EXPECT_LT(std::abs((up - down) / (2 * step)), 2e-4 * std::max(1.0, curvature));
+    }
+  }
+}
+
+TEST_P(SolveRowsTest, LossMatchesTheSumOverAllCells) {
+  const Csr rows = RandomCsr({3, 0, 20, 60}, 80, 3, false);
+  const Csr columns = Transpose(rows.view());
+  const Matrix users = RandomMatrix(4, 9, 1, 0.4f), items = RandomMatrix(80, 9, 2, 0.4f);
+  const double got = AlsLoss(context_, Objective(), users.view(), items.view(), rows.view(),
+                             columns.view());
+  const double wanted = oracle::AlsLoss(Objective(), oracle::FromView(users.view()),
+                                        oracle::FromView(items.view()), rows.view());
+  EXPECT_NEAR(got, wanted, 1e-5 * wanted);
+}
+
+TEST_P(SolveRowsTest, ExplainPartsSumToTheScore) {
+  for (int64_t n : {4, 70}) {
+    const Csr rows = RandomCsr({n}, 100, 5, false);
+    const Solved solved = SolveAll(context_, Objective(), rows, 32, 8);
+    for (int32_t item : {0, 55}) {
+      const auto parts = ExplainScore(
+          Objective(), {solved.fixed.view(), &solved.basis.eigenvalues}, rows.view(), item);
+      double sum = 0, score = 0;
+      for (double part : parts) sum += part;
+      for (int64_t k = 0; k < 32; ++k) {
+        score += double{solved.out.row(0)[k]} * double{solved.fixed.row(item)[k]};
+      }
+      EXPECT_NEAR(sum, score, 1e-5);
+    }
+  }
+}
+
+TEST_P(SolveRowsTest, ExtremeConfidencesAreSolvedAgainInDouble) {
+  // Confidences of 1e12 overflow float32's accuracy: whatever float32 cannot factor must be
+  // reported and come out right all the same.
+  Csr rows = RandomCsr({12, 40}, 60, 17, true);
+  rows.values.assign(rows.indices.size(), 1.0f);
+  for (size_t j = 0; j < rows.values.size(); j += 2) rows.values[j] = 1e30f;
+  AlsObjective objective = Objective();
+  objective.regularization = 1e-6;
+  const Solved solved = SolveAll(context_, objective, rows, 16, 12);
+  for (int64_t i = 0; i < rows.rows; ++i) {
+    for (int64_t k = 0; k < 16; ++k) EXPECT_TRUE(std::isfinite(solved.out.row(i)[k]));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, SolveRowsTest, ::testing::ValuesIn(SupportedIsas()),
+                         [](const auto& info) { return std::string(IsaName(info.param)); });
+
+TEST(AlsObjectiveTest, RefusesParametersOutsideTheirDomain) {
+  for (auto spoil : {+[](AlsObjective* o) { o->alpha = 0; },
+                     +[](AlsObjective* o) { o->unobserved_weight = -1; },
+                     +[](AlsObjective* o) { o->regularization = 0; },
+                     +[](AlsObjective* o) { o->regularization_power = std::nan(""); }}) {
+    AlsObjective objective;
+    spoil(&objective);
+    EXPECT_THROW(objective.Validate(), InvalidArgument);
+  }
+}
+
+TEST(RowPlanTest, OrdersByFallingLengthAndCoversEveryRowOnce) {
+  const Csr rows = RandomCsr({3, 9, 0, 9, 1, 30}, 40, 1, true);
+  const RowPlan plan(rows.view(), 16);
+  EXPECT_EQ(plan.order(), (std::vector<int32_t>{5, 1, 3, 0, 4, 2}));
+  EXPECT_EQ(plan.unit_begin().front(), 0);
+  EXPECT_EQ(plan.unit_begin().back(), 6);
+  EXPECT_EQ(plan.longest(), 30);
+}
+
+}  // namespace
+}  // namespace penchant

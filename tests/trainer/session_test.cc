@@ -1,0 +1,293 @@
+#include "trainer/session.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+#include "io/dataset/split.h"
+#include "kernels/base/errors.h"
+#include "tests/support/random_data.h"
+#include "trainer/config.h"
+#include "trainer/evaluator.h"
+#include "trainer/memory_estimate.h"
+#include "trainer/partial_fit.h"
+#include "trainer/registry.h"
+
+namespace penchant {
+namespace {
+
+using testing::PlantedInteractions;
+using testing::TemporaryFolder;
+
+SessionOptions Options(const std::string& config, std::shared_ptr<Interactions> train) {
+  SessionOptions options;
+  options.config = ParseTrainConfig(config, "test");
+  options.train = std::move(train);
+  return options;
+}
+
+std::shared_ptr<Model> Train(SessionOptions options, int threads = 2,
+                             const Session::Callback& callback = {}) {
+  Context context(threads);
+  return Session(std::move(options)).Run(context, callback);
+}
+
+void ExpectSameBits(const Matrix& a, const Matrix& b) {
+  ASSERT_EQ(a.rows(), b.rows());
+  ASSERT_EQ(a.cols(), b.cols());
+  for (int64_t i = 0; i < a.rows(); ++i) {
+    ASSERT_EQ(0, std::memcmp(a.row(i), b.row(i), a.cols() * sizeof(float))) << "row " << i;
+  }
+}
+
+// ---- The behaviour suite: what every registered algorithm does ----
+
+class AlgorithmTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  std::string config() const {
+    return GetParam() == "als" ? "als { factors: 8 iterations: 6 }" : GetParam() + " {}";
+  }
+  std::shared_ptr<Interactions> data_ = PlantedInteractions(80, 60, 5);
+};
+
+TEST_P(AlgorithmTest, BeatsChanceOnPlantedData) {
+  const Split split = SplitRandom(*data_, 0.2, 1);
+  const auto model = Train(Options(config(), split.train));
+  Context context(1);
+  const CsrView train = split.train->user_items.view();
+  const auto evaluation =
+      Evaluate(context, model->factors.users.view(), model->factors.items.view(),
+               split.test->user_items.view(), &train, {10});
+  const double chance = 10.0 / 60.0;
+  EXPECT_GT(MeanMetric(evaluation.at_k[0], "recall"), chance);
+}
+
+TEST_P(AlgorithmTest, SameSeedSameBitsForAnyThreads) {
+  const auto one = Train(Options(config(), data_), 1);
+  const auto three = Train(Options(config(), data_), 3);
+  ExpectSameBits(one->factors.users, three->factors.users);
+  ExpectSameBits(one->factors.items, three->factors.items);
+}
+
+TEST_P(AlgorithmTest, SavedModelsComeBackAndFoldIn) {
+  TemporaryFolder folder;
+  const auto model = Train(Options(config(), data_));
+  SaveModel(*model, folder.path("m"));
+  const std::shared_ptr<const Model> loaded = LoadModel(folder.path("m"));
+  ExpectSameBits(loaded->factors.items, model->factors.items);
+  Context context(1);
+  const auto fold = FindAlgorithm(loaded->manifest.config()).make_fold_in(loaded);
+  const Matrix users = fold->Users(context, data_->user_items.view());
+  const Matrix items = fold->Items(context, data_->item_users.view());
+  EXPECT_EQ(users.rows(), 80);
+  EXPECT_EQ(items.rows(), 60);
+  RequireFinite(users.view(), "users", 0);
+  RequireFinite(items.view(), "items", 0);
+}
+
+TEST_P(AlgorithmTest, EmptyInteractionsAreRefused) {
+  auto empty = MakeInteractions(data_->users, data_->items, {}, Duplicates::kSum);
+  EXPECT_THROW(Train(Options(config(), empty)), InvalidArgument);
+}
+
+TEST_P(AlgorithmTest, UsersWithoutInteractionsGetFiniteFactors) {
+  const std::vector<int32_t> users = {0, 0, 3}, items = {1, 2, 2};
+  auto sparse = MakeInteractions(std::make_shared<IdDictionary>(IdDictionary::Range(5)),
+                                 std::make_shared<IdDictionary>(IdDictionary::Range(4)),
+                                 {users, items, {}}, Duplicates::kSum);
+  const auto model = Train(Options(config(), sparse));
+  RequireFinite(model->factors.users.view(), "users", 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, AlgorithmTest, ::testing::ValuesIn([] {
+                           std::vector<std::string> names;
+                           for (const auto& entry : Registry()) names.push_back(entry.name);
+                           return names;
+                         }()));
+
+// ---- The session ----
+
+constexpr char kAls[] = "als { factors: 8 iterations: 6 }";
+
+TEST(SessionTest, ResumeEqualsAnUnbrokenRun) {
+  const auto data = PlantedInteractions(60, 40, 2);
+  const auto unbroken = Train(Options(kAls, data));
+  for (int stop_after : {1, 3, 5}) {
+    TemporaryFolder folder;
+    const std::string config =
+        std::string(kAls) + " checkpoint { directory: \"" + folder.root() + "\" }";
+    Train(Options(config, data), 2,
+          [&](const IterationReport& report) { return report.iteration < stop_after; });
+    SessionOptions options = Options(config, data);
+    options.resume = true;
+    int first = 0;
+    const auto resumed = Train(std::move(options), 1, [&](const IterationReport& report) {
+      if (first == 0) first = report.iteration;
+      return true;
+    });
+    EXPECT_EQ(first, stop_after + 1);
+    ExpectSameBits(unbroken->factors.users, resumed->factors.users);
+    ExpectSameBits(unbroken->factors.items, resumed->factors.items);
+  }
+}
+
+TEST(SessionTest, ResumeEqualsAnUnbrokenRunUnderEarlyStopping) {
+  const auto data = PlantedInteractions(80, 60, 2);
+  const std::string config =
+      "als { factors: 8 iterations: 12 } early_stopping { validation_fraction: 0.2 "
+      "metric: \"recall@5\" patience: 2 } ";
+  const auto unbroken = Train(Options(config, data));
+  TemporaryFolder folder;
+  const std::string with = config + "checkpoint { directory: \"" + folder.root() + "\" }";
+  Train(Options(with, data), 2, [](const IterationReport& report) { return report.iteration < 2; });
+  SessionOptions options = Options(with, data);
+  options.resume = true;
+  const auto resumed = Train(std::move(options));
+  EXPECT_EQ(unbroken->manifest.best_iteration(), resumed->manifest.best_iteration());
+  EXPECT_EQ(unbroken->manifest.iterations_done(), resumed->manifest.iterations_done());
+  ExpectSameBits(unbroken->factors.items, resumed->factors.items);
+}
+
+TEST(SessionTest, ResumeRefusesOtherDataAndOtherParameters) {
+  TemporaryFolder folder;
+  const std::string checkpoint = " checkpoint { directory: \"" + folder.root() + "\" }";
+  Train(Options(kAls + checkpoint, PlantedInteractions(60, 40, 2)));
+  SessionOptions other_data = Options(kAls + checkpoint, PlantedInteractions(60, 40, 3));
+  other_data.resume = true;
+  EXPECT_THROW(Train(std::move(other_data)), InvalidArgument);
+  SessionOptions other_config = Options("als { factors: 9 iterations: 6 }" + checkpoint,
+                                        PlantedInteractions(60, 40, 2));
+  other_config.resume = true;
+  EXPECT_THROW(Train(std::move(other_config)), InvalidArgument);
+}
+
+TEST(SessionTest, EarlyStoppingKeepsTheBestIteration) {
+  const auto data = PlantedInteractions(80, 60, 2);
+  std::vector<double> seen;
+  const auto model = Train(Options("als { factors: 32 iterations: 40 regularization: 1e-4 } "
+                                   "early_stopping { validation_fraction: 0.2 patience: 2 }",
+                                   data),
+                           2, [&](const IterationReport& report) {
+                             seen.push_back(*report.validation);
+                             return true;
+                           });
+  EXPECT_LT(model->manifest.iterations_done(), 40);
+  const auto best = std::max_element(seen.begin(), seen.end()) - seen.begin() + 1;
+  EXPECT_EQ(model->manifest.best_iteration(), best);
+}
+
+TEST(SessionTest, LossFallsEveryIteration) {
+  SessionOptions options = Options(kAls, PlantedInteractions(60, 40, 2));
+  options.compute_loss = true;
+  double last = INFINITY;
+  Train(std::move(options), 2, [&](const IterationReport& report) {
+    EXPECT_LT(*report.loss, last);
+    last = *report.loss;
+    return true;
+  });
+}
+
+TEST(SessionTest, WarmStartGoesOnFromTheModelWithNewRows) {
+  const auto data = PlantedInteractions(60, 40, 2);
+  const auto model = Train(Options(kAls, data));
+  // Two new users behind the old ones.
+  std::vector<int32_t> rows, cols;
+  for (int64_t u = 0; u < 60; ++u) {
+    for (int32_t i : data->user_items.view().row_indices(u)) {
+      rows.push_back(static_cast<int32_t>(u));
+      cols.push_back(i);
+    }
+  }
+  rows.insert(rows.end(), {60, 61});
+  cols.insert(cols.end(), {0, 1});
+  auto grown = MakeInteractions(std::make_shared<IdDictionary>(IdDictionary::Range(62)),
+                                data->items, {rows, cols, {}}, Duplicates::kSum);
+  const auto first_loss = [&](std::shared_ptr<const Model> start) {
+    SessionOptions options = Options("als { factors: 8 iterations: 1 }", grown);
+    options.warm_start = start;
+    options.compute_loss = true;
+    double loss = 0;
+    Train(std::move(options), 1, [&](const IterationReport& report) {
+      loss = *report.loss;
+      return true;
+    });
+    return loss;
+  };
+  EXPECT_LT(first_loss(model), first_loss(nullptr));
+  SessionOptions wrong = Options("als { factors: 9 }", grown);
+  wrong.warm_start = model;
+  EXPECT_THROW(Train(std::move(wrong)), InvalidArgument);
+}
+
+TEST(SessionTest, RefusesWhatCannotFitBeforeItStarts) {
+  SessionOptions options =
+      Options(std::string(kAls) + " memory_budget: 1000", PlantedInteractions(60, 40, 2));
+  try {
+    Train(std::move(options));
+    FAIL();
+  } catch (const DeviceError& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("user factors"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("memory_budget"));
+  }
+}
+
+TEST(SessionTest, EstimatesAreSixtyFourBit) {
+  const auto config = ParseTrainConfig("als { factors: 1024 }", "c");
+  const MemoryEstimate estimate =
+      EstimateMemory(config, {int64_t{1} << 30, 1 << 24, int64_t{1} << 36, true, 0}, 64);
+  EXPECT_GT(estimate.total(), int64_t{1} << 40);
+}
+
+TEST(SessionTest, ExtremeWeightsStopWithANameNotWithNaN) {
+  auto data = PlantedInteractions(20, 10, 2);
+  auto bad = std::make_shared<Interactions>(*data);
+  bad->user_items.values.assign(bad->nnz(), 1.0f);
+  bad->user_items.values[3] = 1e-38f;
+  EXPECT_THROW(Train(Options(kAls, bad)), InvalidArgument);
+}
+
+TEST(PartialFitTest, ReplacedItemsKeepScoresAndEigenbasis) {
+  const auto data = PlantedInteractions(60, 40, 2);
+  auto model = Train(Options(kAls, data));
+  Context context(1);
+  const auto fold = FindAlgorithm(model->manifest.config())
+                        .make_fold_in(std::make_shared<Model>(Model{
+                            model->manifest, model->users, model->items, model->factors.Clone(),
+                            {}}));
+  const Matrix again = fold->Items(context, data->item_users.view());
+  // The items were solved last, against these very users: folding them in again changes nothing.
+  for (int64_t i = 0; i < 40; ++i) {
+    for (int64_t k = 0; k < 8; ++k) {
+      EXPECT_NEAR(again.row(i)[k], model->factors.items.row(i)[k], 1e-4);
+    }
+  }
+  const auto score = [&](int64_t u, int64_t i) {
+    double sum = 0;
+    for (int64_t k = 0; k < 8; ++k) {
+      sum += model->factors.users.row(u)[k] * model->factors.items.row(i)[k];
+    }
+    return sum;
+  };
+  const double before = score(7, 5);
+  Matrix doubled(1, 8);
+  for (int64_t k = 0; k < 8; ++k) doubled.row(0)[k] = 2 * model->factors.items.row(9)[k];
+  const std::vector<int32_t> rows = {9};
+  const double nine = score(7, 9);
+  ReplaceItems(context, model->items, rows, doubled, model.get());
+  EXPECT_NEAR(score(7, 5), before, 1e-5);
+  EXPECT_NEAR(score(7, 9), 2 * nine, 1e-5);
+  // The stored eigenvalues are those of the new table.
+  for (int64_t k = 0; k < 8; ++k) {
+    double gram = 0;
+    for (int64_t i = 0; i < 40; ++i) {
+      gram += model->factors.items.row(i)[k] * model->factors.items.row(i)[k];
+    }
+    EXPECT_NEAR(gram, model->factors.item_eigenvalues[k], 1e-3);
+  }
+}
+
+}  // namespace
+}  // namespace penchant
