@@ -14,6 +14,8 @@ namespace penchant {
 struct AlgorithmEntry {
   const char* name;  // the oneof field of TrainConfig
   config::TrainConfig::AlgorithmCase config_case;
+  // Fills in parameters that the config leaves to the data.
+  void (*resolve)(const Interactions& interactions, config::TrainConfig* config);
   std::unique_ptr<Algorithm> (*make)(const config::TrainConfig& config);
   std::unique_ptr<FoldIn> (*make_fold_in)(std::shared_ptr<const Model> model);
   std::vector<MemoryItem> (*estimate)(const config::TrainConfig& config, const ProblemShape& shape,

@@ -97,6 +97,7 @@ Session::Session(SessionOptions options) : options_(std::move(options)) {
                    " items)");
   PENCHANT_REQUIRE(!options_.resume || !CheckpointPath(options_.config).empty(),
                    "resume needs checkpoint.directory");
+  FindAlgorithm(options_.config).resolve(*options_.train, &options_.config);
   CheckWeights(*options_.train, options_.config);
   CheckMemory();
   PrepareParts();

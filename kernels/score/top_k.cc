@@ -87,22 +87,25 @@ class Best {
 
 }  // namespace
 
+ItemIndex::ItemIndex(Context& context, MatrixView<const float> items)
+    : ItemIndex(context, items, [&] {
+        std::vector<int32_t> all(items.rows);
+        std::iota(all.begin(), all.end(), 0);
+        return all;
+      }()) {}
+
 ItemIndex::ItemIndex(Context& context, MatrixView<const float> items,
                      std::span<const int32_t> subset)
-    : num_items_(subset.empty() ? items.rows : static_cast<int64_t>(subset.size())),
+    : num_items_(static_cast<int64_t>(subset.size())),
       num_panels_((num_items_ + kPanelItems - 1) / kPanelItems),
       depth_(items.cols),
       panels_(num_panels_ * kPanelItems * items.cols),
       ids_(num_panels_ * kPanelItems, -1),
       norm_bounds_(num_panels_ + 1, 0.0f) {
-  if (subset.empty()) {
-    std::iota(ids_.begin(), ids_.begin() + num_items_, 0);
-  } else {
-    std::copy(subset.begin(), subset.end(), ids_.begin());
-    for (int32_t id : subset) {
-      PENCHANT_REQUIRE(id >= 0 && id < items.rows, "item row ", id, " is outside [0, ", items.rows,
-                       ")");
-    }
+  std::copy(subset.begin(), subset.end(), ids_.begin());
+  for (int32_t id : subset) {
+    PENCHANT_REQUIRE(id >= 0 && id < items.rows, "item row ", id, " is outside [0, ", items.rows,
+                     ")");
   }
   std::vector<float> norms(items.rows);
   context.ParallelFor((num_items_ + 4095) / 4096, [&](int64_t block, int) {

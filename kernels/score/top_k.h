@@ -17,9 +17,10 @@ namespace penchant {
 // (Cauchy-Schwarz with a margin for rounding).
 class ItemIndex {
  public:
-  // Packs all rows of `items`, or only `subset` (distinct row numbers) when it is not empty.
-  ItemIndex(Context& context, MatrixView<const float> items,
-            std::span<const int32_t> subset = {});
+  // Packs all rows of `items`.
+  ItemIndex(Context& context, MatrixView<const float> items);
+  // Packs only the rows of `subset` (distinct row numbers; none is allowed).
+  ItemIndex(Context& context, MatrixView<const float> items, std::span<const int32_t> subset);
 
   int64_t num_panels() const { return num_panels_; }
   int64_t depth() const { return depth_; }

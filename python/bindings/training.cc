@@ -111,8 +111,9 @@ py::dict ConfigFields(const std::string& text) {
     py::dict parameters;
     parameters["factors"] = als.factors();
     parameters["regularization"] = als.regularization();
-    parameters["alpha"] = als.alpha();
-    parameters["unobserved_weight"] = als.unobserved_weight();
+    parameters["alpha"] = als.has_alpha() ? py::object(py::float_(als.alpha())) : py::none();
+    parameters["unobserved_weight"] =
+        als.has_unobserved_weight() ? py::object(py::float_(als.unobserved_weight())) : py::none();
     parameters["regularization_power"] = als.regularization_power();
     parameters["iterations"] = als.iterations();
     fields["als"] = parameters;

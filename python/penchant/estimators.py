@@ -48,7 +48,8 @@ class FactorModel:
         return f"{type(self).__name__}({params})"
 
     def _config_text(self, **sections: str) -> str:
-        fields = " ".join(f"{name}: {getattr(self, name)}" for name in self._config_fields)
+        given = {name: getattr(self, name) for name in self._config_fields}
+        fields = " ".join(f"{name}: {value}" for name, value in given.items() if value is not None)
         extra = " ".join(f"{name} {{ {body} }}" for name, body in sections.items() if body)
         return (
             f"{self._algorithm} {{ {fields} }} {extra} seed: {int(self.random_state or 0)} "
@@ -428,10 +429,11 @@ class ImplicitALS(FactorModel):
         Length of the factor vectors.
     regularization : float
         Scale of the L2 penalty, > 0.
-    alpha : float
-        Confidence that one unit of weight adds, > 0.
-    unobserved_weight : float
-        Confidence of unobserved pairs, >= 0.
+    alpha : float, optional
+        Confidence that one unit of weight adds, > 0. By default one over the mean weight.
+    unobserved_weight : float, optional
+        Confidence of unobserved pairs, >= 0. By default such that all of them together weigh 10
+        times the observed: ``10 * alpha * sum(weights) / (users * items)``.
     regularization_power : float
         0 penalizes all rows alike, 1 by their frequency.
     iterations : int
@@ -441,6 +443,13 @@ class ImplicitALS(FactorModel):
         0 takes all CPUs. The result does not depend on it.
     random_state : int
         Seed of the start.
+
+    Attributes
+    ----------
+    user_factors, item_factors : numpy.ndarray
+        float32, rows x factors.
+    alpha_, unobserved_weight_ : float
+        The values that were used.
 
     Examples
     --------
@@ -463,8 +472,8 @@ class ImplicitALS(FactorModel):
         self,
         factors: int = 256,
         regularization: float = 0.01,
-        alpha: float = 1.0,
-        unobserved_weight: float = 0.01,
+        alpha: float | None = None,
+        unobserved_weight: float | None = None,
         regularization_power: float = 0.75,
         iterations: int = 8,
         device: str = "auto",
@@ -480,6 +489,14 @@ class ImplicitALS(FactorModel):
         self.device = device
         self.num_threads = num_threads
         self.random_state = random_state
+
+    @property
+    def alpha_(self) -> float:
+        return self.manifest["config"]["als"]["alpha"]
+
+    @property
+    def unobserved_weight_(self) -> float:
+        return self.manifest["config"]["als"]["unobserved_weight"]
 
 
 class Popularity(FactorModel):

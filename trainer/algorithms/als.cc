@@ -17,10 +17,29 @@
 namespace penchant {
 namespace {
 
+// How much more the unobserved pairs weigh together than the observed ones, by default: found by
+// bench/defaults.py to hold over sparse and dense data alike.
+constexpr double kUnobservedShare = 10.0;
+
+void Resolve(const Interactions& interactions, config::TrainConfig* config) {
+  config::AlsConfig* als = config->mutable_als();
+  const double nnz = static_cast<double>(interactions.nnz());
+  double weight = 0;
+  for (float value : interactions.user_items.values) weight += std::abs(value);
+  if (interactions.user_items.values.empty()) weight = nnz;
+  if (!als->has_alpha()) als->set_alpha(nnz / weight);
+  if (!als->has_unobserved_weight()) {
+    als->set_unobserved_weight(kUnobservedShare * als->alpha() * weight /
+                               static_cast<double>(interactions.num_users()) /
+                               static_cast<double>(interactions.num_items()));
+  }
+}
+
+// REQUIRES: a resolved config, or one whose other values alone are to be checked.
 AlsObjective Objective(const config::AlsConfig& config) {
   AlsObjective objective;
-  objective.alpha = config.alpha();
-  objective.unobserved_weight = config.unobserved_weight();
+  if (config.has_alpha()) objective.alpha = config.alpha();
+  if (config.has_unobserved_weight()) objective.unobserved_weight = config.unobserved_weight();
   objective.regularization = config.regularization();
   objective.regularization_power = config.regularization_power();
   objective.Validate();
@@ -190,6 +209,7 @@ std::vector<MemoryItem> Estimate(const config::TrainConfig& config, const Proble
 const AlgorithmEntry kAlsEntry = {
     "als",
     config::TrainConfig::kAls,
+    Resolve,
     [](const config::TrainConfig& config) -> std::unique_ptr<Algorithm> {
       return std::make_unique<Als>(config.als());
     },

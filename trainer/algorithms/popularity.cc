@@ -72,6 +72,7 @@ class PopularityFoldIn : public FoldIn {
 const AlgorithmEntry kPopularityEntry = {
     "popularity",
     config::TrainConfig::kPopularity,
+    [](const Interactions&, config::TrainConfig*) {},
     [](const config::TrainConfig&) -> std::unique_ptr<Algorithm> {
       return std::make_unique<Popularity>();
     },

@@ -1,0 +1,68 @@
+"""The house rules: layers, names, named sources, generated files."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+MAY_USE = {
+    "configs": set(),
+    "kernels": set(),
+    "io": {"kernels", "configs"},
+    "trainer": {"io", "kernels", "configs"},
+    "python": {"trainer", "io", "kernels", "configs"},
+}
+
+
+def sources(*folders, suffixes=(".h", ".cc", ".cu", ".cuh")):
+    return [p for f in folders for p in (ROOT / f).rglob("*") if p.suffix in suffixes]
+
+
+def test_floors_include_only_floors_below():
+    for floor, allowed in MAY_USE.items():
+        for path in sources(floor):
+            for used in re.findall(r'#include "(\w+)/', path.read_text()):
+                if used in MAY_USE or used in ("tests", "bench"):
+                    assert used == floor or used in allowed, f"{path.name} includes {used}/"
+
+
+def test_every_source_is_named_in_its_cmakelists():
+    for path in sources(*MAY_USE, "tests", "bench", suffixes=(".cc", ".cu")):
+        lists = [p / "CMakeLists.txt" for p in path.parents if (p / "CMakeLists.txt").exists()]
+        assert any(path.name in text.read_text() for text in lists), f"{path} is not built"
+    for path in ROOT.glob("*/CMakeLists.txt"):
+        assert "GLOB" not in path.read_text()
+
+
+def test_no_name_says_nothing():
+    for floor in (*MAY_USE, "tests", "bench"):
+        for path in (ROOT / floor).rglob("*"):
+            stem = path.stem.lower()
+            assert not re.search(r"(^|_)(utils?|common|helpers?|misc)(_|$)", stem), path
+
+
+def test_header_guards_follow_their_path():
+    for path in sources(*MAY_USE, "tests", suffixes=(".h",)):
+        relative = path.relative_to(ROOT).as_posix()
+        guard = "PENCHANT_" + re.sub(r"[/.]", "_", relative).upper() + "_"
+        assert f"#ifndef {guard}\n#define {guard}\n" in path.read_text(), path
+
+
+def test_cuda_and_protobuf_headers_stay_in_their_rooms():
+    for path in sources(*MAY_USE):
+        text = path.read_text()
+        if path.suffix in (".h", ".cc"):
+            assert not re.search(r"#include <(cuda|cublas|thrust|cub/)", text), path
+        else:
+            assert ".pb.h" not in text, path
+
+
+def test_parameters_document_is_fresh():
+    made = subprocess.run(
+        [sys.executable, ROOT / "configs" / "generate_parameters.py"],
+        capture_output=True, text=True, check=True,
+    )
+    assert made.stdout == (ROOT / "PARAMETERS.md").read_text(), "run ./dev format"

@@ -1,0 +1,53 @@
+"""Shared data for the Python tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import penchant
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def likes():
+    """300 users x 120 items in three groups, float32 CSR with weights 1 to 5."""
+    random = np.random.default_rng(7)
+    groups = (np.arange(300)[:, None] % 3) == (np.arange(120)[None, :] % 3)
+    chance = np.where(groups, 0.25, 0.02)
+    weights = random.integers(1, 6, size=chance.shape) * (random.random(chance.shape) < chance)
+    return sparse.csr_matrix(weights.astype(np.float32))
+
+
+@pytest.fixture(scope="session")
+def model(likes):
+    return penchant.ImplicitALS(factors=16, iterations=8).fit(likes, show_progress=False)
+
+
+@pytest.fixture
+def shared_data():
+    """The folder of real data; the test is skipped, saying so, where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"real data is absent ({SHARED})")
+    return SHARED
+
+
+@pytest.fixture
+def movielens():
+    """Path of MovieLens-100K; skipped, saying so, where it cannot be fetched."""
+    try:
+        return penchant.datasets.movielens_100k_path()
+    except OSError as error:
+        pytest.skip(f"MovieLens-100K cannot be fetched: {error}")
+
+
+@pytest.fixture
+def scratch(tmp_path, monkeypatch):
+    """A working folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    return Path(os.getcwd())

@@ -1,0 +1,151 @@
+"""The command, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import penchant
+
+CONFIG = """
+data { path: "events.parquet" user: "who" item: "what" time: "t" }
+als { factors: 8 iterations: 5 }
+evaluation { split: "time" test_fraction: 0.2 k: 10 }
+output: "model.safetensors"
+"""
+
+
+def penchant_command(*args, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "penchant.cli", *map(str, args)],
+        capture_output=True, text=True, timeout=120, check=False, **options,
+    )
+
+
+@pytest.fixture
+def project(tmp_path):
+    random = np.random.default_rng(3)
+    users = random.integers(0, 80, 6000)
+    items = (random.integers(0, 20, 6000) * 3 + users % 3) % 60
+    table = pa.table(
+        {"who": [f"user-{u}" for u in users], "what": items, "t": random.integers(0, 10**6, 6000)}
+    )
+    pq.write_table(table, tmp_path / "events.parquet")
+    (tmp_path / "run.textproto").write_text(CONFIG)
+    return tmp_path
+
+
+def test_train_evaluate_recommend_similar_inspect(project):
+    done = penchant_command("train", "run.textproto", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert "ndcg@10" in done.stdout and "iteration 5/5" in done.stderr
+    again = penchant_command(
+        "evaluate", "model.safetensors", "run.textproto", "--json", cwd=project)
+    metrics = json.loads(again.stdout)
+    stored = penchant.load(project / "model.safetensors").manifest["metrics"]
+    assert {m["name"]: m["value"] for m in stored} == pytest.approx(metrics)
+    listed = penchant_command("recommend", "model.safetensors", "--user", "user-3", "-n", "4",
+                              "--config", "run.textproto", "--json", cwd=project)
+    assert len(json.loads(listed.stdout)) == 4
+    plain = penchant_command("recommend", "model.safetensors", "--user", "user-3", cwd=project)
+    assert "not left out" in plain.stderr and len(plain.stdout.splitlines()) == 10
+    alike = penchant_command("similar", "model.safetensors", "--item", "9", "-n", "3", cwd=project)
+    assert alike.stdout.split()[1] == "9"
+    shown = penchant_command("inspect", "model.safetensors", cwd=project)
+    assert "algorithm als" in shown.stdout and "ndcg@10" in shown.stdout
+
+
+def test_errors_teach_and_have_codes(project):
+    for args, code, said in [
+        (["train", "run.textproto", "--set", "als.factor=3"], 2, 'no field named "factor"'),
+        (["train", "run.textproto", "--set", "als.factors=0"], 2, "factors must be"),
+        (["train", "run.textproto", "--set", "data.user=usr"], 1, 'no column "usr"'),
+        (["train", "run.textproto", "--set", "data.path=gone.parquet"], 1, "gone.parquet"),
+        (["train", "run.textproto", "--set", "device=cuda"], 1, "no CUDA kernels"),
+        (["train", "gone.textproto"], 2, "gone.textproto"),
+        (["inspect", "events.parquet"], 1, "safetensors"),
+        (["similar", "events.parquet"], 2, "one of --item and --user"),
+    ]:
+        done = penchant_command(*args, cwd=project)
+        assert done.returncode == code, (args, done.stderr)
+        assert said in done.stderr and "Traceback" not in done.stderr, done.stderr
+    (project / "bad.textproto").write_text("als {\n  factors: many\n}\n")
+    done = penchant_command("train", "bad.textproto", cwd=project)
+    assert done.returncode == 2 and "bad.textproto:2:" in done.stderr
+
+
+def test_doctor_says_why_there_is_no_gpu(project):
+    facts = json.loads(penchant_command("doctor", "--json", cwd=project).stdout)
+    assert facts["cuda"]["usable"] is False and facts["cuda"]["reason"]
+    assert facts["isa"]["selected"] in facts["isa"]["supported"]
+    forced = penchant_command("doctor", cwd=project, env={**os.environ, "PENCHANT_ISA": "v2"})
+    assert "kernels v2" in forced.stdout
+    wrong = penchant_command("doctor", cwd=project, env={**os.environ, "PENCHANT_ISA": "v9"})
+    assert wrong.returncode != 0 and "this machine runs" in wrong.stderr
+
+
+def test_evaluate_refuses_other_data(project):
+    assert penchant_command("train", "run.textproto", cwd=project).returncode == 0
+    done = penchant_command("evaluate", "model.safetensors", "run.textproto", "--set",
+                            "evaluation.test_fraction=0.3", cwd=project)
+    assert done.returncode == 1 and "fingerprint" in done.stderr
+
+
+SLOW = ["--set", "als.factors=256", "--set", "als.iterations=60",
+        "--set", "checkpoint.directory=state", "--set", "num_threads=1"]
+
+
+def start_training(project, *extra):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "penchant.cli", "train", "run.textproto", *SLOW, *extra],
+        cwd=project, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "iteration 3/" in line:
+            break
+    return process
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """Factors of the slow run, never interrupted, by project content (which is seeded)."""
+    return {}
+
+
+def factors_of(project, *extra):
+    done = penchant_command("train", "run.textproto", *SLOW, *extra, cwd=project)
+    assert done.returncode == 0, done.stderr
+    model = penchant.load(project / "model.safetensors")
+    return model.user_factors.copy(), model.item_factors.copy()
+
+
+def test_kill_at_any_moment_then_resume_gives_the_same_bits(project):
+    wanted = factors_of(project, "--set", "checkpoint.directory=elsewhere")
+    for delay in (0.0, 0.013, 0.037):
+        process = start_training(project, *(["--resume"] if delay else []))
+        time.sleep(delay)
+        process.kill()
+        process.wait()
+    got = factors_of(project, "--resume")
+    np.testing.assert_array_equal(got[0], wanted[0])
+    np.testing.assert_array_equal(got[1], wanted[1])
+    assert not list(project.glob("*.tmp.*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_stop_cleanly_with_a_checkpoint(project, number):
+    process = start_training(project)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in errors and "Traceback" not in errors
+    assert (project / "state" / "checkpoint.safetensors").exists()
+    assert penchant_command("train", "run.textproto", *SLOW, "--resume", cwd=project).returncode == 0
