@@ -39,7 +39,7 @@ bool Contains(const Csr& matrix, int32_t row, int32_t col) {
 
 }  // namespace
 
-Split SplitAtTime(const Interactions& interactions, int64_t cut) {
+Split SplitAtTime(const Interactions& interactions, int64_t cut, bool keep_cold_users) {
   RequireTimes(interactions, "a split by time");
   const EventLog& events = interactions.events;
   EventLog before, after;
@@ -48,17 +48,22 @@ Split SplitAtTime(const Interactions& interactions, int64_t cut) {
   }
   Split split;
   split.train = FromEvents(interactions, std::move(before));
+  int64_t cold = 0;
   for (size_t i = 0; i < events.users.size(); ++i) {
-    if (events.times[i] >= cut &&
-        !Contains(split.train->user_items, events.users[i], events.items[i])) {
+    const int32_t user = events.users[i];
+    if (events.times[i] < cut || Contains(split.train->user_items, user, events.items[i])) continue;
+    if (!keep_cold_users && split.train->user_items.view().row_size(user) == 0) {
+      ++cold;
+    } else {
       Append(events, i, &after);
     }
   }
   split.test = FromEvents(interactions, std::move(after));
+  split.test->report.rows_cold = cold;
   return split;
 }
 
-Split SplitByTime(const Interactions& interactions, double test_fraction) {
+Split SplitByTime(const Interactions& interactions, double test_fraction, bool keep_cold_users) {
   RequireTimes(interactions, "a split by time");
   RequireFraction(test_fraction);
   std::vector<int64_t> times = interactions.events.times;
@@ -66,7 +71,7 @@ Split SplitByTime(const Interactions& interactions, double test_fraction) {
   const size_t position =
       std::min(times.size() - 1, static_cast<size_t>(std::llround(n * (1.0 - test_fraction))));
   std::nth_element(times.begin(), times.begin() + position, times.end());
-  return SplitAtTime(interactions, times[position]);
+  return SplitAtTime(interactions, times[position], keep_cold_users);
 }
 
 Split SplitLastItem(const Interactions& interactions) {

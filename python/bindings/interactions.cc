@@ -102,6 +102,7 @@ py::dict ReportOf(const Interactions& interactions) {
   report["rows_bad"] = interactions.report.rows_bad;
   report["rows_zero_weight"] = interactions.report.rows_zero_weight;
   report["rows_merged"] = interactions.report.rows_merged;
+  report["rows_cold"] = interactions.report.rows_cold;
   report["first_bad"] = interactions.report.first_bad;
   return report;
 }
@@ -175,9 +176,11 @@ void BindInteractions(py::module_& m) {
       .def("user_items", [](const Interactions& i) { return CsrParts(i.user_items); })
       .def("item_users", [](const Interactions& i) { return CsrParts(i.item_users); })
       .def("split_by_time",
-           [](const Interactions& i, double f) { return Parts(SplitByTime(i, f)); })
+           [](const Interactions& i, double f, bool cold) { return Parts(SplitByTime(i, f, cold)); })
       .def("split_at_time",
-           [](const Interactions& i, int64_t cut) { return Parts(SplitAtTime(i, cut)); })
+           [](const Interactions& i, int64_t cut, bool cold) {
+             return Parts(SplitAtTime(i, cut, cold));
+           })
       .def("split_last", [](const Interactions& i) { return Parts(SplitLastItem(i)); })
       .def("split_random", [](const Interactions& i, double f, uint64_t seed) {
         return Parts(SplitRandom(i, f, seed));

@@ -110,10 +110,12 @@ py::dict ConfigFields(const std::string& text) {
     const auto& als = config.als();
     py::dict parameters;
     parameters["factors"] = als.factors();
-    parameters["regularization"] = als.regularization();
-    parameters["alpha"] = als.has_alpha() ? py::object(py::float_(als.alpha())) : py::none();
-    parameters["unobserved_weight"] =
-        als.has_unobserved_weight() ? py::object(py::float_(als.unobserved_weight())) : py::none();
+    const auto given = [](bool has, double value) {
+      return has ? py::object(py::float_(value)) : py::object(py::none());
+    };
+    parameters["regularization"] = given(als.has_regularization(), als.regularization());
+    parameters["alpha"] = given(als.has_alpha(), als.alpha());
+    parameters["unobserved_weight"] = given(als.has_unobserved_weight(), als.unobserved_weight());
     parameters["regularization_power"] = als.regularization_power();
     parameters["iterations"] = als.iterations();
     fields["als"] = parameters;

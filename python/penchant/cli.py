@@ -93,8 +93,11 @@ def train(config, overrides, resume, warm_start, output) -> None:
     with _explained(), _StopAfterIteration() as stop:
         earlier = load(warm_start) if warm_start else None
         interactions, test = run.data(grow=earlier)
+        _tell(run.report)
         click.echo(f"training on {_counts(interactions)}", err=True)
-        _warn_of(interactions)
+        if test is not None and test.report["rows_cold"]:
+            click.echo(f"{test.report['rows_cold']:,} test rows of users without training rows are "
+                       "left out", err=True)
         with Progress("training") as progress:
 
             def on_iteration(iteration, total, seconds, loss, validation, checkpointed):
@@ -123,13 +126,20 @@ def _counts(interactions: Interactions) -> str:
     )
 
 
-def _warn_of(interactions: Interactions) -> None:
-    report = interactions.report
-    for name in ("rows_bad", "rows_zero_weight", "rows_merged", "rows_unknown"):
+def _tell(report: dict) -> None:
+    """What reading refused, dropped and merged, so that nothing goes silently."""
+    said = {
+        "rows_bad": "bad rows refused (data.max_bad_rows), such as",
+        "rows_zero_weight": "rows of zero weight dropped",
+        "rows_merged": "rows merged into earlier ones of the same pair",
+    }
+    click.echo(f"{report['rows_read']:,} rows read", err=True)
+    for name, text in said.items():
         if report[name]:
-            click.echo(f"{report[name]:,} {name.replace('_', ' ')}", err=True)
-    for row in report["first_bad"]:
-        click.echo(f"  {row}", err=True)
+            click.echo(f"{report[name]:,} {text}", err=True)
+        if name == "rows_bad":
+            for row in report["first_bad"]:
+                click.echo(f"  {row}", err=True)
 
 
 _CONFIG_OPTION = click.option(

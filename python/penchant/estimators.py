@@ -427,8 +427,9 @@ class ImplicitALS(FactorModel):
     ----------
     factors : int
         Length of the factor vectors.
-    regularization : float
-        Scale of the L2 penalty, > 0.
+    regularization : float, optional
+        Scale of the L2 penalty, > 0. By default ``0.0025 * (mean interactions of a user) **
+        regularization_power``.
     alpha : float, optional
         Confidence that one unit of weight adds, > 0. By default one over the mean weight.
     unobserved_weight : float, optional
@@ -448,7 +449,7 @@ class ImplicitALS(FactorModel):
     ----------
     user_factors, item_factors : numpy.ndarray
         float32, rows x factors.
-    alpha_, unobserved_weight_ : float
+    regularization_, alpha_, unobserved_weight_ : float
         The values that were used.
 
     Examples
@@ -471,11 +472,11 @@ class ImplicitALS(FactorModel):
     def __init__(
         self,
         factors: int = 256,
-        regularization: float = 0.01,
+        regularization: float | None = None,
         alpha: float | None = None,
         unobserved_weight: float | None = None,
         regularization_power: float = 0.75,
-        iterations: int = 8,
+        iterations: int = 5,
         device: str = "auto",
         num_threads: int = 0,
         random_state: int = 0,
@@ -491,12 +492,19 @@ class ImplicitALS(FactorModel):
         self.random_state = random_state
 
     @property
+    def regularization_(self) -> float:
+        return self._used("regularization")
+
+    @property
     def alpha_(self) -> float:
-        return self.manifest["config"]["als"]["alpha"]
+        return self._used("alpha")
 
     @property
     def unobserved_weight_(self) -> float:
-        return self.manifest["config"]["als"]["unobserved_weight"]
+        return self._used("unobserved_weight")
+
+    def _used(self, name: str) -> float:
+        return self.manifest["config"]["als"][name]
 
 
 class Popularity(FactorModel):

@@ -179,15 +179,17 @@ class Interactions:
 
     # -- Splitting ----------------------------------------------------------------------------
 
-    def split_by_time(self, test_fraction: float | None = 0.1, cut=None):
+    def split_by_time(self, test_fraction: float = 0.1, cut=None, keep_cold_users: bool = False):
         """Train on the past, test on the future: ``(train, test)`` with shared dictionaries.
 
         The test part holds the events from the time of the last ``test_fraction`` of all events
         (or from ``cut``, in the time column's unit) less the pairs that the training part has.
+        Users whom the training part does not know are left out of the test part and counted in its
+        ``report["rows_cold"]``, unless ``keep_cold_users``.
         """
         if cut is not None:
-            return _pair(self._core.split_at_time(int(cut)))
-        return _pair(self._core.split_by_time(test_fraction))
+            return _pair(self._core.split_at_time(int(cut), keep_cold_users))
+        return _pair(self._core.split_by_time(test_fraction, keep_cold_users))
 
     def split_last(self):
         """Hold out the item each user turned to last, for users with at least two items."""

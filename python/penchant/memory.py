@@ -45,7 +45,7 @@ def estimate_memory(
     >>> estimate = penchant.estimate_memory(
     ...     penchant.ImplicitALS(factors=64), num_users=10**6, num_items=10**5, nnz=10**8)
     >>> round(estimate.total / 1e9, 1)
-    2.0
+    1.9
     """
     if device not in ("cpu", "auto"):
         raise _penchant.DeviceError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import _penchant, datasets
@@ -18,6 +18,7 @@ class Run:
 
     text: str
     folder: Path
+    report: dict = field(default_factory=dict)  # of the last reading of `data`
 
     @classmethod
     def from_file(cls, path: str | os.PathLike, overrides=()) -> Run:
@@ -66,6 +67,7 @@ class Run:
             interactions = self.read(fields["path"], grow=grow)
         else:
             raise ValueError("the config says no data: set data.path or data.dataset")
+        self.report = interactions.report
         if fields["test_path"]:
             return interactions, self.read(fields["test_path"], like=interactions)
         split = fields["split"]

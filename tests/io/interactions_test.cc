@@ -20,9 +20,11 @@ std::shared_ptr<Interactions> Timed() {
 }
 
 TEST(SplitTest, ByTimeLeavesTrainingPairsOutOfTheTest) {
-  const Split split = SplitAtTime(*Timed(), 5);
+  EXPECT_EQ(SplitAtTime(*Timed(), 5, true).test->nnz(), 2);  // (1, 2), (2, 0); (0, 0) came back
+  const Split split = SplitAtTime(*Timed(), 5, false);
   EXPECT_EQ(split.train->nnz(), 3);
-  EXPECT_EQ(split.test->nnz(), 2);  // (1, 2) and (2, 0); (0, 0) came back
+  EXPECT_EQ(split.test->nnz(), 1);  // user 2 is new
+  EXPECT_EQ(split.test->report.rows_cold, 1);
   EXPECT_EQ(CountOverlap(split.train->user_items.view(), split.test->user_items.view()), 0);
   EXPECT_EQ(split.train->users, split.test->users);
   // Only events before the cut count in training: (0, 0) weighs one, not two.
@@ -30,7 +32,7 @@ TEST(SplitTest, ByTimeLeavesTrainingPairsOutOfTheTest) {
 }
 
 TEST(SplitTest, ByTimeTakesTheLastShareOfEvents) {
-  const Split split = SplitByTime(*Timed(), 0.34);
+  const Split split = SplitByTime(*Timed(), 0.34, false);
   EXPECT_EQ(split.train->events.users.size(), 4u);
   for (int64_t time : split.train->events.times) EXPECT_LT(time, 7);
 }
@@ -55,17 +57,17 @@ TEST(SplitTest, RandomIsDecidedBySeedAndPair) {
 TEST(SplitTest, TellsWhatItNeeds) {
   auto untimed = Timed();
   untimed->events = {};
-  EXPECT_THROW(SplitByTime(*untimed, 0.1), InvalidArgument);
+  EXPECT_THROW(SplitByTime(*untimed, 0.1, false), InvalidArgument);
   EXPECT_THROW(SplitLastItem(*untimed), InvalidArgument);
   EXPECT_THROW(SplitRandom(*untimed, 0.0, 1), InvalidArgument);
-  EXPECT_THROW(SplitByTime(*Timed(), 1.0), InvalidArgument);
+  EXPECT_THROW(SplitByTime(*Timed(), 1.0, false), InvalidArgument);
 }
 
 TEST(InteractionsTest, BothOrientationsAgreeAndFingerprintsDiffer) {
   const auto data = Timed();
   EXPECT_EQ(Transpose(data->item_users.view()).indices, data->user_items.indices);
   EXPECT_EQ(data->Fingerprint(), Timed()->Fingerprint());
-  const Split split = SplitAtTime(*data, 5);
+  const Split split = SplitAtTime(*data, 5, false);
   EXPECT_NE(data->Fingerprint(), split.train->Fingerprint());
 }
 

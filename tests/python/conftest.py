@@ -26,7 +26,7 @@ def likes():
 
 @pytest.fixture(scope="session")
 def model(likes):
-    return penchant.ImplicitALS(factors=16, iterations=8).fit(likes, show_progress=False)
+    return penchant.ImplicitALS(factors=16, regularization=0.3, iterations=8).fit(likes, show_progress=False)
 
 
 @pytest.fixture

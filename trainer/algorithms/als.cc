@@ -17,9 +17,11 @@
 namespace penchant {
 namespace {
 
-// How much more the unobserved pairs weigh together than the observed ones, by default: found by
-// bench/defaults.py to hold over sparse and dense data alike.
+// What the data decides by default. bench/defaults.py shows that these hold over sparse and dense
+// data alike: how much more the unobserved pairs weigh together than the observed ones, and the
+// penalty's scale, which denser data needs larger.
 constexpr double kUnobservedShare = 10.0;
+constexpr double kRegularizationScale = 0.0025;
 
 void Resolve(const Interactions& interactions, config::TrainConfig* config) {
   config::AlsConfig* als = config->mutable_als();
@@ -28,6 +30,11 @@ void Resolve(const Interactions& interactions, config::TrainConfig* config) {
   for (float value : interactions.user_items.values) weight += std::abs(value);
   if (interactions.user_items.values.empty()) weight = nnz;
   if (!als->has_alpha()) als->set_alpha(nnz / weight);
+  if (!als->has_regularization()) {
+    als->set_regularization(kRegularizationScale *
+                            std::pow(nnz / static_cast<double>(interactions.num_users()),
+                                     als->regularization_power()));
+  }
   if (!als->has_unobserved_weight()) {
     als->set_unobserved_weight(kUnobservedShare * als->alpha() * weight /
                                static_cast<double>(interactions.num_users()) /
@@ -40,7 +47,7 @@ AlsObjective Objective(const config::AlsConfig& config) {
   AlsObjective objective;
   if (config.has_alpha()) objective.alpha = config.alpha();
   if (config.has_unobserved_weight()) objective.unobserved_weight = config.unobserved_weight();
-  objective.regularization = config.regularization();
+  if (config.has_regularization()) objective.regularization = config.regularization();
   objective.regularization_power = config.regularization_power();
   objective.Validate();
   return objective;

@@ -1,0 +1,78 @@
+"""What the benchmarks share: CPU seconds, the data, tables and result files."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+import resource
+import subprocess
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+
+import penchant
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of this process so far, all threads, user and system."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def timed(work) -> float:
+    """CPU seconds of one call."""
+    begin = cpu_seconds()
+    work()
+    return cpu_seconds() - begin
+
+
+def gowalla():
+    folder = SHARED / "gowalla"
+    if not folder.is_dir():
+        raise SystemExit(f"this benchmark needs {folder}")
+    train = penchant.Interactions.from_parquet(folder / "train.parquet")
+    test = penchant.Interactions.from_parquet(folder / "test.parquet", like=train)
+    return train, test
+
+
+def long_tailed(users=200_000, items=50_000, interactions=20_000_000, seed=1):
+    """A seeded long-tailed matrix: log-normal activity of users, Zipf-like popularity of items."""
+    random = np.random.default_rng(seed)
+    activity = random.lognormal(0.0, 1.1, users)
+    popularity = 1.0 / (np.arange(items) + 20.0) ** 0.8
+    draws = int(interactions * 1.13)  # repeated pairs are merged
+    row = np.searchsorted(np.cumsum(activity / activity.sum()), random.random(draws))
+    col = np.searchsorted(np.cumsum(popularity / popularity.sum()), random.random(draws))
+    key = np.unique(np.minimum(row, users - 1) * items + np.minimum(col, items - 1))
+    key = np.sort(random.permutation(key)[:interactions])
+    data = np.ones(len(key), dtype=np.float32)
+    return sparse.csr_matrix((data, (key // items, key % items)), shape=(users, items))
+
+
+def print_table(header: list[str], rows: list[list]) -> None:
+    print("| " + " | ".join(header) + " |")
+    print("|" + "---|" * len(header))
+    for row in rows:
+        print("| " + " | ".join(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row) + " |")
+    print(flush=True)
+
+
+def save(name: str, results: dict) -> None:
+    """Write results with what they were measured on to bench/results."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True,
+                            text=True, check=False).stdout.strip()
+    model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").open()
+                  if line.startswith("model name")), platform.processor())
+    today = datetime.date.today().isoformat()
+    path = ROOT / "bench" / "results" / f"{today}-{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    facts = penchant.doctor()
+    path.write_text(json.dumps(
+        {"date": today, "commit": commit, "cpu": model, "isa": facts["isa"]["selected"],
+         "threads": facts["threads"], "blas": facts["blas"], "results": results}, indent=2) + "\n")
+    print(f"wrote {path.relative_to(ROOT)}")
