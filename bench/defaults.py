@@ -5,9 +5,8 @@ Tuned: the best NDCG@20 of a grid, judged on the very test set, so the tuned sid
 
 from __future__ import annotations
 
-from measure import ROOT, gowalla, print_table, save
-
 import penchant
+from measure import ROOT, gowalla, print_table, save
 from penchant.run import Run
 
 SHARES = (5, 10, 20)
@@ -32,7 +31,10 @@ def main() -> None:
                 for power in POWERS:
                     settings = dict(
                         unobserved_weight=share * train.nnz / train.num_users / train.num_items,
-                        regularization=regularization, regularization_power=power, iterations=1)
+                        regularization=regularization,
+                        regularization_power=power,
+                        iterations=1,
+                    )
                     previous = None
                     for iteration in range(1, 7):
                         step = penchant.ImplicitALS(**settings)

@@ -5,14 +5,18 @@ from __future__ import annotations
 
 import argparse
 
-from measure import ROOT, cpu_seconds, gowalla, print_table, save
-
 import penchant
+from measure import ROOT, cpu_seconds, gowalla, print_table, save
 from penchant.run import Run
 
 # Chosen by --choose: best NDCG@20 on a tenth of the training pairs held out at random.
-BLIND = dict(factors=1024, regularization=0.03, unobserved_weight=0.006, regularization_power=0.75,
-             iterations=3)
+BLIND = dict(
+    factors=1024,
+    regularization=0.03,
+    unobserved_weight=0.006,
+    regularization_power=0.75,
+    iterations=3,
+)
 
 
 def choose():
@@ -26,14 +30,20 @@ def choose():
                 previous = None
                 for iteration in range(1, 6):
                     model = penchant.ImplicitALS(
-                        factors=factors, unobserved_weight=unobserved, alpha=1.0,
-                        regularization=regularization, iterations=1)
+                        factors=factors,
+                        unobserved_weight=unobserved,
+                        alpha=1.0,
+                        regularization=regularization,
+                        iterations=1,
+                    )
                     model.fit(fit, show_progress=False, warm_start=previous)
                     previous = model
                     if iteration < 3:
                         continue
                     value = penchant.evaluate(model, validation, fit, k=20)["ndcg@20"]
-                    print(factors, unobserved, regularization, iteration, f"{value:.4f}", flush=True)
+                    print(
+                        factors, unobserved, regularization, iteration, f"{value:.4f}", flush=True
+                    )
                     found = (value, factors, unobserved, regularization, iteration)
                     best = max(best or found, found)
     print("best", best)
@@ -55,10 +65,21 @@ def main() -> None:
         begin = cpu_seconds()
         metrics = penchant.evaluate(model, test, k=20)
         judged = cpu_seconds() - begin
-        results[name] = {"settings": settings, "fit_cpu_seconds": fit,
-                         "evaluate_cpu_seconds": judged, **metrics.metrics}
-        rows.append([name, f"{metrics['recall@20']:.4f}", f"{metrics['ndcg@20']:.4f}",
-                     f"{fit:.1f}", f"{judged:.1f}"])
+        results[name] = {
+            "settings": settings,
+            "fit_cpu_seconds": fit,
+            "evaluate_cpu_seconds": judged,
+            **metrics.metrics,
+        }
+        rows.append(
+            [
+                name,
+                f"{metrics['recall@20']:.4f}",
+                f"{metrics['ndcg@20']:.4f}",
+                f"{fit:.1f}",
+                f"{judged:.1f}",
+            ]
+        )
     print_table(["setting", "Recall@20", "NDCG@20", "fit, CPU s", "evaluate, CPU s"], rows)
     save("gowalla", results)
 

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from measure import print_table, save
-
 from penchant import Interactions
 
 ROWS = 10_000_000
@@ -22,9 +21,12 @@ def main() -> None:
     items = random.integers(0, 100_000, ROWS)
     tables = {
         "integer ids": pa.table({"user": users, "item": items}),
-        "string ids": pa.table({
-            "user": pa.array(np.char.add("customer-", users.astype(str))),
-            "item": pa.array(np.char.add("sku-", items.astype(str)))}),
+        "string ids": pa.table(
+            {
+                "user": pa.array(np.char.add("customer-", users.astype(str))),
+                "item": pa.array(np.char.add("sku-", items.astype(str))),
+            }
+        ),
     }
     rows, results = [], {}
     with tempfile.TemporaryDirectory() as folder:

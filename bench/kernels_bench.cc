@@ -27,8 +27,8 @@ Matrix RandomTable(int64_t rows, int64_t cols) {
 }
 
 void Report(benchmark::State& state, double flops) {
-  state.counters["GFLOP/s"] = benchmark::Counter(flops * 1e-9 * static_cast<double>(state.iterations()),
-                                                 benchmark::Counter::kIsRate);
+  state.counters["GFLOP/s"] = benchmark::Counter(
+      flops * 1e-9 * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
 }
 
 void Sgemm(benchmark::State& state) {
@@ -62,16 +62,31 @@ void SolveRowsOf(benchmark::State& state) {
     SolveRows(context, objective, {table.view(), &basis.eigenvalues}, observations, plan,
               out.view());
   }
-  const double order = static_cast<double>(n <= d ? n : d), other = static_cast<double>(n <= d ? d : n);
+  const double order = static_cast<double>(n <= d ? n : d),
+               other = static_cast<double>(n <= d ? d : n);
   Report(state, static_cast<double>(rows) *
                     (order * order * other + order * order * order / 3 + 4.0 * n * d));
 }
 BENCHMARK(SolveRowsOf)
     ->ArgNames({"n", "d"})
-    ->Args({8, 64})->Args({16, 64})->Args({32, 64})->Args({64, 64})->Args({128, 64})
-    ->Args({512, 64})->Args({16, 128})->Args({64, 128})->Args({128, 128})->Args({512, 128})
-    ->Args({16, 256})->Args({64, 256})->Args({128, 256})->Args({256, 256})->Args({1024, 256})
-    ->Args({64, 512})->Args({400, 512})->Args({2048, 512});
+    ->Args({8, 64})
+    ->Args({16, 64})
+    ->Args({32, 64})
+    ->Args({64, 64})
+    ->Args({128, 64})
+    ->Args({512, 64})
+    ->Args({16, 128})
+    ->Args({64, 128})
+    ->Args({128, 128})
+    ->Args({512, 128})
+    ->Args({16, 256})
+    ->Args({64, 256})
+    ->Args({128, 256})
+    ->Args({256, 256})
+    ->Args({1024, 256})
+    ->Args({64, 512})
+    ->Args({400, 512})
+    ->Args({2048, 512});
 
 void GramOf(benchmark::State& state) {
   Context context(1);

@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime
 import json
 import platform
+import re
 import resource
 import subprocess
 from pathlib import Path
 
 import numpy as np
-from scipy import sparse
-
 import penchant
+from scipy import sparse
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
@@ -64,15 +64,33 @@ def print_table(header: list[str], rows: list[list]) -> None:
 
 def save(name: str, results: dict) -> None:
     """Write results with what they were measured on to bench/results."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True,
-                            text=True, check=False).stdout.strip()
-    model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").open()
-                  if line.startswith("model name")), platform.processor())
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    cpuinfo = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    names = re.findall("model name[ \t]*: (.*)", cpuinfo)
+    model = names[0] if names else platform.processor()
     today = datetime.date.today().isoformat()
     path = ROOT / "bench" / "results" / f"{today}-{name}.json"
     path.parent.mkdir(exist_ok=True)
     facts = penchant.doctor()
-    path.write_text(json.dumps(
-        {"date": today, "commit": commit, "cpu": model, "isa": facts["isa"]["selected"],
-         "threads": facts["threads"], "blas": facts["blas"], "results": results}, indent=2) + "\n")
+    path.write_text(
+        json.dumps(
+            {
+                "date": today,
+                "commit": commit,
+                "cpu": model,
+                "isa": facts["isa"]["selected"],
+                "threads": facts["threads"],
+                "blas": facts["blas"],
+                "results": results,
+            },
+            indent=2,
+        )
+        + "\n"
+    )
     print(f"wrote {path.relative_to(ROOT)}")

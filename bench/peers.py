@@ -15,10 +15,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # implicit asks for it
 
 import implicit
 import numpy as np
+import penchant
 from irspack.recommenders import IALSRecommender
 from measure import gowalla, long_tailed, print_table, save, timed
-
-import penchant
 
 THREADS = 2
 UNOBSERVED, REGULARIZATION, POWER = 0.006, 0.003, 0.75
@@ -43,24 +42,43 @@ class PenchantIterations:
         from measure import cpu_seconds as cpu
 
         model = penchant.ImplicitALS(
-            factors=self.factors, unobserved_weight=UNOBSERVED, regularization=REGULARIZATION,
-            regularization_power=POWER, alpha=1.0, iterations=rounds + 1, num_threads=THREADS)
+            factors=self.factors,
+            unobserved_weight=UNOBSERVED,
+            regularization=REGULARIZATION,
+            regularization_power=POWER,
+            alpha=1.0,
+            iterations=rounds + 1,
+            num_threads=THREADS,
+        )
         model.fit(self.interactions, show_progress=False, callback=callback)
         return min(times)
 
 
 def irspack_trainer(matrix, factors, solver):
     return IALSRecommender(
-        matrix, n_components=factors, alpha0=UNOBSERVED, reg=REGULARIZATION, nu=POWER,
-        solver_type=solver, max_cg_steps=3, n_threads=THREADS)._create_trainer()
+        matrix,
+        n_components=factors,
+        alpha0=UNOBSERVED,
+        reg=REGULARIZATION,
+        nu=POWER,
+        solver_type=solver,
+        max_cg_steps=3,
+        n_threads=THREADS,
+    )._create_trainer()
 
 
 def implicit_iteration(matrix, factors, use_cg):
     """CPU seconds of one iteration: two iterations less one, so that set-up is not charged."""
+
     def fit(iterations):
         model = implicit.als.AlternatingLeastSquares(
-            factors=factors, use_cg=use_cg, use_gpu=False, iterations=iterations,
-            num_threads=THREADS, random_state=1)
+            factors=factors,
+            use_cg=use_cg,
+            use_gpu=False,
+            iterations=iterations,
+            num_threads=THREADS,
+            random_state=1,
+        )
         return timed(lambda: model.fit(matrix, show_progress=False))
 
     return max(fit(2) - fit(1), 1e-9)
@@ -88,12 +106,30 @@ def compare_iterations(factors_list, rounds):
                 note("implicit Cholesky", implicit_iteration(matrix, factors, False))
         results[factors] = best
         mine = best["penchant"]
-        rows.append([factors, mine] + [
-            f"{best[name]:.3g} ({mine / best[name]:.3f})"
-            for name in ("irspack Cholesky", "irspack CG(3)", "implicit CG", "implicit Cholesky")])
+        rows.append(
+            [factors, mine]
+            + [
+                f"{best[name]:.3g} ({mine / best[name]:.3f})"
+                for name in (
+                    "irspack Cholesky",
+                    "irspack CG(3)",
+                    "implicit CG",
+                    "implicit Cholesky",
+                )
+            ]
+        )
     print("CPU seconds of one full iteration on gowalla (in brackets: Penchant's share of it)\n")
-    print_table(["factors", "Penchant, exact", "irspack Cholesky", "irspack CG(3)", "implicit CG",
-                 "implicit Cholesky"], rows)
+    print_table(
+        [
+            "factors",
+            "Penchant, exact",
+            "irspack Cholesky",
+            "irspack CG(3)",
+            "implicit CG",
+            "implicit Cholesky",
+        ],
+        rows,
+    )
     return results
 
 
@@ -102,24 +138,27 @@ def compare_top_n():
     matrix = train.user_items
     model = penchant.ImplicitALS(factors=64, iterations=4, num_threads=THREADS)
     model.fit(train, show_progress=False)
-    peer = implicit.als.AlternatingLeastSquares(factors=64, use_gpu=False, iterations=1,
-                                                num_threads=THREADS)
+    peer = implicit.als.AlternatingLeastSquares(
+        factors=64, use_gpu=False, iterations=1, num_threads=THREADS
+    )
     peer.fit(matrix, show_progress=False)
     peer.user_factors = np.ascontiguousarray(model.user_factors)
     peer.item_factors = np.ascontiguousarray(model.item_factors)
     users = np.arange(train.num_users)
     best = {"penchant": np.inf, "implicit": np.inf, "evaluation": np.inf}
     for _ in range(3):
-        best["penchant"] = min(best["penchant"],
-                               timed(lambda: model.recommend(users, matrix, N=20)))
-        best["implicit"] = min(best["implicit"],
-                               timed(lambda: peer.recommend(users, matrix, N=20)))
-        best["evaluation"] = min(best["evaluation"],
-                                 timed(lambda: penchant.evaluate(model, test, k=20)))
+        best["penchant"] = min(
+            best["penchant"], timed(lambda: model.recommend(users, matrix, N=20))
+        )
+        best["implicit"] = min(best["implicit"], timed(lambda: peer.recommend(users, matrix, N=20)))
+        best["evaluation"] = min(
+            best["evaluation"], timed(lambda: penchant.evaluate(model, test, k=20))
+        )
     rates = {name: train.num_users / seconds for name, seconds in best.items()}
     print("Top 20 of all 29,858 gowalla users, 64 factors, same tables\n")
-    print_table(["", "CPU s", "users per CPU s"],
-                [[name, best[name], round(rates[name])] for name in best])
+    print_table(
+        ["", "CPU s", "users per CPU s"], [[name, best[name], round(rates[name])] for name in best]
+    )
     print(f"Penchant / implicit: {rates['penchant'] / rates['implicit']:.2f}\n")
     return best
 

@@ -15,17 +15,17 @@ constexpr int64_t kUsersAtATime = 65536;
 
 }  // namespace
 
-Evaluation Evaluate(Context& context, MatrixView<const float> users,
-                    MatrixView<const float> items, const CsrView& test, const CsrView* train,
+Evaluation Evaluate(Context& context, MatrixView<const float> users, MatrixView<const float> items,
+                    const CsrView& test, const CsrView* train,
                     const std::vector<int64_t>& cutoffs) {
   PENCHANT_REQUIRE(!cutoffs.empty(), "k must name at least one cut-off");
   PENCHANT_REQUIRE(test.rows <= users.rows && test.cols <= items.rows, "the test set is ",
                    test.rows, " users x ", test.cols, " items, the model ", users.rows, " x ",
                    items.rows, "; read the test set with the model's dictionaries");
   if (train != nullptr) {
-    PENCHANT_REQUIRE(train->rows <= users.rows && train->cols <= items.rows,
-                     "the training set is ", train->rows, " users x ", train->cols,
-                     " items, the model ", users.rows, " x ", items.rows);
+    PENCHANT_REQUIRE(train->rows <= users.rows && train->cols <= items.rows, "the training set is ",
+                     train->rows, " users x ", train->cols, " items, the model ", users.rows, " x ",
+                     items.rows);
     const int64_t overlap = CountOverlap(*train, test);
     PENCHANT_CHECK(overlap == 0, DataError, overlap,
                    " (user, item) pairs are in both train and test; such a test measures memory, "

@@ -15,7 +15,7 @@ namespace penchant {
 struct EvaluationAtK {
   int64_t k = 0;
   std::vector<RankingMetrics> per_user;  // in the order of Evaluation::users
-  double coverage = 0;  // share of the catalogue that is in some user's list
+  double coverage = 0;                   // share of the catalogue that is in some user's list
 };
 
 struct Evaluation {
@@ -26,9 +26,8 @@ struct Evaluation {
 // Judges dot-product scores of user and item tables over the whole catalogue. Items of `train`
 // (null: none) are never recommended. Throws InvalidArgument when the shapes differ, when no user
 // has a test item, and DataError when train and test share pairs.
-Evaluation Evaluate(Context& context, MatrixView<const float> users,
-                    MatrixView<const float> items, const CsrView& test, const CsrView* train,
-                    const std::vector<int64_t>& cutoffs);
+Evaluation Evaluate(Context& context, MatrixView<const float> users, MatrixView<const float> items,
+                    const CsrView& test, const CsrView* train, const std::vector<int64_t>& cutoffs);
 
 // The mean of one metric at one cut-off over users.
 double MeanMetric(const EvaluationAtK& at_k, const std::string& name);

@@ -10,10 +10,10 @@ namespace {
 
 void ReplaceRows(int64_t new_size, std::span<const int32_t> rows, const Matrix& factors,
                  Matrix* table) {
-  PENCHANT_REQUIRE(factors.rows() == static_cast<int64_t>(rows.size()) &&
-                       factors.cols() == table->cols(),
-                   "factors are ", factors.rows(), " x ", factors.cols(), ", wanted ", rows.size(),
-                   " x ", table->cols());
+  PENCHANT_REQUIRE(
+      factors.rows() == static_cast<int64_t>(rows.size()) && factors.cols() == table->cols(),
+      "factors are ", factors.rows(), " x ", factors.cols(), ", wanted ", rows.size(), " x ",
+      table->cols());
   PENCHANT_REQUIRE(new_size >= table->rows(), "a table of ", table->rows(),
                    " rows cannot shrink to ", new_size);
   if (new_size > table->rows()) {

@@ -19,8 +19,7 @@ namespace penchant {
 namespace {
 
 double Seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-      .count();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 struct WatchedMetric {
@@ -93,8 +92,7 @@ Session::Session(SessionOptions options) : options_(std::move(options)) {
   PENCHANT_REQUIRE(options_.train != nullptr, "training needs interactions");
   ValidateTrainConfig(options_.config);
   PENCHANT_REQUIRE(options_.train->nnz() > 0, "there is no interaction to train on (",
-                   options_.train->num_users(), " users, ", options_.train->num_items(),
-                   " items)");
+                   options_.train->num_users(), " users, ", options_.train->num_items(), " items)");
   PENCHANT_REQUIRE(!options_.resume || !CheckpointPath(options_.config).empty(),
                    "resume needs checkpoint.directory");
   FindAlgorithm(options_.config).resolve(*options_.train, &options_.config);
@@ -105,10 +103,9 @@ Session::Session(SessionOptions options) : options_(std::move(options)) {
 
 void Session::CheckMemory() const {
   const Interactions& train = *options_.train;
-  const ProblemShape shape{train.num_users(), train.num_items(), train.nnz(),
-                           !train.user_items.values.empty(),
-                           std::max(LongestRow(train.user_items.view()),
-                                    LongestRow(train.item_users.view()))};
+  const ProblemShape shape{
+      train.num_users(), train.num_items(), train.nnz(), !train.user_items.values.empty(),
+      std::max(LongestRow(train.user_items.view()), LongestRow(train.item_users.view()))};
   const MemoryEstimate estimate =
       EstimateMemory(options_.config, shape, options_.config.num_threads());
   const int64_t budget = options_.config.memory_budget();
@@ -141,8 +138,8 @@ void Session::PrepareParts() {
     train_ = split.train;
     validation_ = split.test;
     PENCHANT_REQUIRE(validation_->nnz() > 0 && train_->nnz() > 0,
-                     "early_stopping.validation_fraction ", fraction, " of ",
-                     options_.train->nnz(), " interactions leaves no validation data");
+                     "early_stopping.validation_fraction ", fraction, " of ", options_.train->nnz(),
+                     " interactions leaves no validation data");
   }
 }
 
@@ -191,16 +188,15 @@ bool Session::WriteCheckpoint(const FactorTables& tables) {
 double Session::Validate(Context& context, const FactorTables& tables) const {
   const WatchedMetric watched = ParseMetric(options_.config.early_stopping().metric());
   const CsrView train = train_->user_items.view();
-  const Evaluation evaluation =
-      Evaluate(context, tables.users.view(), tables.items.view(),
-               validation_->user_items.view(), &train, {watched.k});
+  const Evaluation evaluation = Evaluate(context, tables.users.view(), tables.items.view(),
+                                         validation_->user_items.view(), &train, {watched.k});
   return MeanMetric(evaluation.at_k[0], watched.name);
 }
 
 std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) {
   const std::unique_ptr<Algorithm> algorithm = FindAlgorithm(options_.config).make(options_.config);
   const int done = Resume();
-  const FactorTables* start = checkpoint_            ? &checkpoint_->factors
+  const FactorTables* start = checkpoint_           ? &checkpoint_->factors
                               : options_.warm_start ? &options_.warm_start->factors
                                                     : nullptr;
   algorithm->Initialize(context, *train_, options_.config.seed(), start);

@@ -27,8 +27,8 @@ struct SessionOptions {
   config::TrainConfig config;
   std::shared_ptr<const Interactions> train;
   std::shared_ptr<const Model> warm_start;  // null: start from the seed
-  bool resume = false;        // go on from the checkpoint, if there is one
-  bool compute_loss = false;  // the objective after every iteration
+  bool resume = false;                      // go on from the checkpoint, if there is one
+  bool compute_loss = false;                // the objective after every iteration
 };
 
 class Session {

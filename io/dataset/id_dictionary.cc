@@ -90,8 +90,7 @@ int32_t IdDictionary::Add(int64_t id) {
 }
 
 int32_t IdDictionary::Add(std::string_view id) {
-  PENCHANT_REQUIRE(type_ == IdType::kString, "this dictionary holds integer ids; got \"", id,
-                   "\"");
+  PENCHANT_REQUIRE(type_ == IdType::kString, "this dictionary holds integer ids; got \"", id, "\"");
   if (table_.empty()) GrowTable();
   const uint64_t hash = HashString(id);
   const int64_t slot = Slot(hash, [&](int32_t row) { return StringAt(row) == id; });

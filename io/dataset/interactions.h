@@ -26,10 +26,10 @@ struct EventLog {
 // What was left out or merged while reading, so that nothing goes silently.
 struct ReadReport {
   int64_t rows_read = 0;
-  int64_t rows_bad = 0;          // refused: null id, NaN or infinite weight
-  int64_t rows_zero_weight = 0;  // dropped
-  int64_t rows_merged = 0;       // joined an earlier row of the same pair
-  int64_t rows_cold = 0;         // left out of a test part: the training part lacks the user
+  int64_t rows_bad = 0;                // refused: null id, NaN or infinite weight
+  int64_t rows_zero_weight = 0;        // dropped
+  int64_t rows_merged = 0;             // joined an earlier row of the same pair
+  int64_t rows_cold = 0;               // left out of a test part: the training part lacks the user
   std::vector<std::string> first_bad;  // up to five, "file:row: what was seen"
 };
 

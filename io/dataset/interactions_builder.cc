@@ -115,10 +115,10 @@ void InteractionsBuilder::Add(const ArrowColumn& user, const ArrowColumn& item,
 }
 
 std::shared_ptr<Interactions> InteractionsBuilder::Finish() {
-  auto users = options_.keep_dictionaries && options_.users ? options_.users
-                                                            : Share(std::move(users_));
-  auto items = options_.keep_dictionaries && options_.items ? options_.items
-                                                            : Share(std::move(items_));
+  auto users =
+      options_.keep_dictionaries && options_.users ? options_.users : Share(std::move(users_));
+  auto items =
+      options_.keep_dictionaries && options_.items ? options_.items : Share(std::move(items_));
   const Coordinates entries{events_.users, events_.items, events_.weights};
   auto interactions =
       MakeInteractions(std::move(users), std::move(items), entries, options_.duplicates);

@@ -124,12 +124,12 @@ Split SplitRandom(const Interactions& interactions, double test_fraction, uint64
     }
   }
   Split split;
-  split.train = MakeInteractions(interactions.users, interactions.items,
-                                 {parts[0].users, parts[0].items, parts[0].weights},
-                                 interactions.duplicates);
-  split.test = MakeInteractions(interactions.users, interactions.items,
-                                {parts[1].users, parts[1].items, parts[1].weights},
-                                interactions.duplicates);
+  split.train =
+      MakeInteractions(interactions.users, interactions.items,
+                       {parts[0].users, parts[0].items, parts[0].weights}, interactions.duplicates);
+  split.test =
+      MakeInteractions(interactions.users, interactions.items,
+                       {parts[1].users, parts[1].items, parts[1].weights}, interactions.duplicates);
   return split;
 }
 

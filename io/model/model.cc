@@ -20,19 +20,22 @@ void AppendIds(const std::string& prefix, const IdDictionary& ids,
                std::vector<TensorSource>* tensors) {
   if (ids.is_range()) return;  // the dense rows themselves; the tables tell how many
   if (ids.type() == IdType::kInteger) {
-    tensors->push_back(TensorSource::Dense(prefix + "_ids", DType::kI64, {ids.size()},
-                                           ids.integers().data()));
+    tensors->push_back(
+        TensorSource::Dense(prefix + "_ids", DType::kI64, {ids.size()}, ids.integers().data()));
   } else {
     tensors->push_back(TensorSource::Dense(prefix + "_id_offsets", DType::kI64, {ids.size() + 1},
                                            ids.string_offsets().data()));
-    tensors->push_back(TensorSource::Dense(
-        prefix + "_id_bytes", DType::kU8, {static_cast<int64_t>(ids.string_bytes().size())},
-        ids.string_bytes().data()));
+    tensors->push_back(TensorSource::Dense(prefix + "_id_bytes", DType::kU8,
+                                           {static_cast<int64_t>(ids.string_bytes().size())},
+                                           ids.string_bytes().data()));
   }
 }
 
 TensorSource TableSource(const std::string& name, const Matrix& table) {
-  return {name, DType::kF32, {table.rows(), table.cols()}, table.row(0),
+  return {name,
+          DType::kF32,
+          {table.rows(), table.cols()},
+          table.row(0),
           table.stride() * static_cast<int64_t>(sizeof(float))};
 }
 
@@ -40,9 +43,9 @@ void AppendTables(const std::string& prefix, const FactorTables& tables,
                   std::vector<TensorSource>* tensors) {
   // Eight-byte tensors first, so that every tensor stays aligned in the file.
   if (!tables.item_eigenvalues.empty()) {
-    tensors->push_back(TensorSource::Dense(
-        prefix + "item_eigenvalues", DType::kF64,
-        {static_cast<int64_t>(tables.item_eigenvalues.size())}, tables.item_eigenvalues.data()));
+    tensors->push_back(TensorSource::Dense(prefix + "item_eigenvalues", DType::kF64,
+                                           {static_cast<int64_t>(tables.item_eigenvalues.size())},
+                                           tables.item_eigenvalues.data()));
   }
   tensors->push_back(TableSource(prefix + "user_factors", tables.users));
   tensors->push_back(TableSource(prefix + "item_factors", tables.items));
@@ -164,15 +167,15 @@ std::shared_ptr<Model> LoadModel(const std::string& path) { return LoadModel(Ten
 
 std::shared_ptr<Model> LoadModel(const TensorFile& file) {
   const auto json = file.metadata().find(kManifestKey);
-  PENCHANT_CHECK(json != file.metadata().end(), DataError, file.name(),
-                 ": no \"", kManifestKey, "\" in the metadata: not a Penchant model");
+  PENCHANT_CHECK(json != file.metadata().end(), DataError, file.name(), ": no \"", kManifestKey,
+                 "\" in the metadata: not a Penchant model");
   auto model = std::make_shared<Model>();
   google::protobuf::util::JsonParseOptions options;
   options.ignore_unknown_fields = true;  // a newer writer of the same format version
   const auto status =
       google::protobuf::util::JsonStringToMessage(json->second, &model->manifest, options);
-  PENCHANT_CHECK(status.ok(), DataError, file.name(), ": the manifest is damaged: ",
-                 status.ToString());
+  PENCHANT_CHECK(status.ok(), DataError, file.name(),
+                 ": the manifest is damaged: ", status.ToString());
   const int version = model->manifest.format_version();
   PENCHANT_CHECK(version >= 1 && version <= kFormatVersion, DataError, file.name(),
                  ": format version ", version, "; this Penchant reads versions 1 to ",

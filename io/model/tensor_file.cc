@@ -170,8 +170,8 @@ void TensorFile::Parse(const uint8_t* data, int64_t size) {
   google::protobuf::Struct header;
   const std::string json(reinterpret_cast<const char*>(data) + 8, header_bytes);
   const auto status = google::protobuf::util::JsonStringToMessage(json, &header);
-  PENCHANT_CHECK(status.ok(), DataError, name_, ": the header is not valid JSON: ",
-                 status.ToString());
+  PENCHANT_CHECK(status.ok(), DataError, name_,
+                 ": the header is not valid JSON: ", status.ToString());
 
   const uint8_t* body = data + 8 + header_bytes;
   const int64_t body_bytes = size - 8 - static_cast<int64_t>(header_bytes);
@@ -198,9 +198,8 @@ void TensorFile::Parse(const uint8_t* data, int64_t size) {
     int64_t bytes = DTypeBytes(view.dtype);
     for (const auto& extent : shape->second.list_value().values()) {
       const int64_t n = AsSize(extent);
-      PENCHANT_CHECK(n >= 0 && (n == 0 || bytes <= body_bytes / n), DataError, name_,
-                     ": tensor \"", name, "\" has a shape that the file's ", body_bytes,
-                     " bytes cannot hold");
+      PENCHANT_CHECK(n >= 0 && (n == 0 || bytes <= body_bytes / n), DataError, name_, ": tensor \"",
+                     name, "\" has a shape that the file's ", body_bytes, " bytes cannot hold");
       bytes *= n;
       view.shape.push_back(n);
     }
@@ -208,9 +207,8 @@ void TensorFile::Parse(const uint8_t* data, int64_t size) {
     const int64_t begin = ends.values_size() == 2 ? AsSize(ends.values(0)) : -1;
     const int64_t end = ends.values_size() == 2 ? AsSize(ends.values(1)) : -1;
     PENCHANT_CHECK(begin >= 0 && begin <= end && end <= body_bytes && end - begin == bytes,
-                   DataError, name_, ": tensor \"", name, "\" lies at [", begin, ", ", end,
-                   ") of ", body_bytes, " bytes; its shape needs ", bytes,
-                   " (a truncated or damaged file)");
+                   DataError, name_, ": tensor \"", name, "\" lies at [", begin, ", ", end, ") of ",
+                   body_bytes, " bytes; its shape needs ", bytes, " (a truncated or damaged file)");
     view.data = body + begin;
     view.bytes = bytes;
     if (bytes > 0) ranges.emplace_back(begin, end);

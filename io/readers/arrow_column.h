@@ -46,7 +46,7 @@ class ArrowColumn {
   int64_t offset_ = 0;
   int64_t length_ = 0;
   const uint8_t* validity_ = nullptr;
-  const void* values_ = nullptr;      // numbers, string offsets or string views
+  const void* values_ = nullptr;  // numbers, string offsets or string views
   const char* string_data_ = nullptr;
   const void* const* variadic_ = nullptr;
   std::vector<ArrowColumn> dictionary_storage_;

@@ -35,8 +35,7 @@ int64_t FindColumn(const ArrowSchema& schema, const std::string& name, const cha
 void Check(int code, ArrowArrayStream* stream, const std::string& source) {
   if (code == 0) return;
   const char* error = stream->get_last_error(stream);
-  throw DataError(source + ": the Arrow stream failed: " +
-                  (error ? error : std::strerror(code)));
+  throw DataError(source + ": the Arrow stream failed: " + (error ? error : std::strerror(code)));
 }
 
 }  // namespace

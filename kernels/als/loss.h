@@ -11,8 +11,7 @@ namespace penchant {
 // The objective of solve_rows.h, summed in double in a fixed order. The sum over unobserved pairs
 // is trace(X'X Y'Y) less its observed part, so the cost is O(nnz d + (U + I) d^2).
 double AlsLoss(Context& context, const AlsObjective& objective, MatrixView<const float> users,
-               MatrixView<const float> items, const CsrView& user_items,
-               const CsrView& item_users);
+               MatrixView<const float> items, const CsrView& user_items, const CsrView& item_users);
 
 }  // namespace penchant
 

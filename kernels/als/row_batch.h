@@ -18,12 +18,12 @@ namespace penchant {
 inline constexpr int kMaxBatchLanes = 16;
 
 struct BatchRow {
-  int64_t n = 0;                     // observations
-  const int32_t* ids = nullptr;      // n rows of the fixed table
-  const float* root_weight = nullptr;  // n values sqrt(w_j)
-  const float* target = nullptr;     // n values g_j
+  int64_t n = 0;                                 // observations
+  const int32_t* ids = nullptr;                  // n rows of the fixed table
+  const float* root_weight = nullptr;            // n values sqrt(w_j)
+  const float* target = nullptr;                 // n values g_j
   const float* root_inverse_diagonal = nullptr;  // D^-1/2: stride floats, zero in the padding
-  float* out = nullptr;              // stride floats; the padding is written with zeros
+  float* out = nullptr;                          // stride floats; the padding is written with zeros
 };
 
 struct RowBatch {
@@ -33,7 +33,7 @@ struct RowBatch {
   int64_t stride = 0;            // floats between rows, a multiple of 16, zero-padded
   int64_t size = 0;              // order of the lane systems: max n, or stride on the long side
   bool short_side = true;
-  float* scratch = nullptr;      // ScratchFloats(...) floats, 64-byte aligned
+  float* scratch = nullptr;             // ScratchFloats(...) floats, 64-byte aligned
   uint8_t failed[kMaxBatchLanes] = {};  // out: a pivot was not positive; `out` is not valid
 };
 
@@ -49,8 +49,8 @@ struct RowBatchKernels {
   void (*solve)(RowBatch* batch);
   // Scales and packs `count` rows: panel_j = y_{ids_j} * root_weight_j * D^-1/2.
   void (*gather_panel)(const float* table, int64_t stride, const int32_t* ids,
-                       const float* root_weight, const float* root_inverse_diagonal,
-                       int64_t count, float* panel);
+                       const float* root_weight, const float* root_inverse_diagonal, int64_t count,
+                       float* panel);
   // upper(gram) += panel' panel, dense row-major stride x stride, for `count` panel rows.
   // Works in tiles: entries below the diagonal inside diagonal tiles are written too.
   void (*accumulate_gram)(const float* panel, int64_t count, int64_t stride, float* gram);

@@ -17,7 +17,9 @@ PENCHANT_INLINE int64_t NumTiles(int64_t size) {
   return blocks * (blocks + 1) / 2;
 }
 PENCHANT_INLINE int64_t RoundUp(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-PENCHANT_INLINE void Zero(float* p, int64_t count) { __builtin_memset(p, 0, count * sizeof(float)); }
+PENCHANT_INLINE void Zero(float* p, int64_t count) {
+  __builtin_memset(p, 0, count * sizeof(float));
+}
 
 // ---- Building one system -------------------------------------------------------------------
 
@@ -33,7 +35,7 @@ struct Upcoming {
 
   PENCHANT_INLINE void Prefetch() {
     const float* row = table + ids[next++] * stride;
-    for (int64_t k = 0; k < stride; k += 16) __builtin_prefetch(row + k, 0, 2);
+    for (int64_t k = 0; k < stride; k += 16) __builtin_prefetch(row + k, 0, 1);
   }
   // Called once in each of `steps` steps: spreads `count` rows over them.
   PENCHANT_INLINE void Step(int64_t steps) {
@@ -66,7 +68,9 @@ __attribute__((noinline)) void PackPanel(const float* table, int64_t stride, con
   }
 }
 
-// One 4 x 4 tile of panel * panel', kLanes sums at a time.
+// One 4 x 4 tile of panel * panel', kLanes sums at a time. A diagonal tile leaves out what lies
+// above its diagonal: those entries are never read.
+template <bool kDiagonal>
 PENCHANT_INLINE void DotTile(const float* rows_i, const float* rows_j, int64_t stride,
                              float* tile) {
   constexpr int kColumns = kLanes / kTile;  // columns whose 4 sums fill one vector
@@ -76,8 +80,10 @@ PENCHANT_INLINE void DotTile(const float* rows_i, const float* rows_j, int64_t s
       Vec a[kTile];
       for (int r = 0; r < kTile; ++r) a[r] = Load(rows_i + r * stride + k);
       for (int c = 0; c < kColumns; ++c) {
-        const Vec b = Load(rows_j + (c0 + c) * stride + k);
-        for (int r = 0; r < kTile; ++r) sums[SumSlot(c * kTile + r)] += a[r] * b;
+        const Vec b = kDiagonal ? a[c0 + c] : Load(rows_j + (c0 + c) * stride + k);
+        for (int r = kDiagonal ? c0 + c : 0; r < kTile; ++r) {
+          sums[SumSlot(c * kTile + r)] += a[r] * b;
+        }
       }
     }
     Store(tile + c0 * kTile, SumLanes(sums));
@@ -85,17 +91,20 @@ PENCHANT_INLINE void DotTile(const float* rows_i, const float* rows_j, int64_t s
 }
 
 // tiles = lower triangle of panel * panel'; panel has a multiple of 4 rows.
-__attribute__((noinline)) void PanelTimesTranspose(const float* panel, int64_t rows,
-                                                   int64_t stride, Upcoming upcoming,
-                                                   float* tiles) {
+__attribute__((noinline)) void PanelTimesTranspose(const float* panel, int64_t rows, int64_t stride,
+                                                   Upcoming upcoming, float* tiles) {
   const int64_t blocks = rows / kTile;
   const int64_t steps = NumTiles(rows);
   for (int64_t i = 0; i < blocks; ++i) {
-    for (int64_t j = 0; j <= i; ++j) {
-      DotTile(panel + i * kTile * stride, panel + j * kTile * stride, stride, tiles);
+    const float* rows_i = panel + i * kTile * stride;
+    for (int64_t j = 0; j < i; ++j) {
+      DotTile<false>(rows_i, panel + j * kTile * stride, stride, tiles);
       tiles += kTileFloats;
       upcoming.Step(steps);
     }
+    DotTile<true>(rows_i, rows_i, stride, tiles);
+    tiles += kTileFloats;
+    upcoming.Step(steps);
   }
 }
 
@@ -149,8 +158,8 @@ __attribute__((noinline)) void TransposeTimesPanel(const float* panel, int64_t c
 }
 
 // sum += panel' * vector, for `count` panel rows.
-void AddTransposeTimesVector(const float* panel, const float* vector, int64_t count,
-                             int64_t stride, float* sum) {
+void AddTransposeTimesVector(const float* panel, const float* vector, int64_t count, int64_t stride,
+                             float* sum) {
   constexpr int kBlock = 16 / kLanes;  // the stride is a multiple of 16 floats
   for (int64_t k = 0; k < stride; k += kBlock * kLanes) {
     // Even and odd rows apart: two chains of additions instead of one.
@@ -163,7 +172,8 @@ void AddTransposeTimesVector(const float* panel, const float* vector, int64_t co
       }
     }
     if (j < count) {
-      for (int b = 0; b < kBlock; ++b) even[b] += vector[j] * Load(panel + j * stride + k + b * kLanes);
+      for (int b = 0; b < kBlock; ++b)
+        even[b] += vector[j] * Load(panel + j * stride + k + b * kLanes);
     }
     for (int b = 0; b < kBlock; ++b) {
       Store(sum + k + b * kLanes, Load(sum + k + b * kLanes) + even[b] + odd[b]);
@@ -174,7 +184,8 @@ void AddTransposeTimesVector(const float* panel, const float* vector, int64_t co
 // ---- kLanes systems side by side -----------------------------------------------------------
 
 // lane_tiles <- the systems' row-major tiles, one system a lane.
-__attribute__((noinline)) void InterleaveTiles(const float* const (&systems)[kLanes], int64_t floats, float* lane_tiles) {
+__attribute__((noinline)) void InterleaveTiles(const float* const (&systems)[kLanes],
+                                               int64_t floats, float* lane_tiles) {
   for (int64_t t = 0; t < floats; t += kLanes) {
     Vec m[kLanes];
     for (int lane = 0; lane < kLanes; ++lane) m[lane] = Load(systems[lane] + t);
@@ -202,8 +213,8 @@ constexpr int kUpdateColumns = kLanes == 16 ? 4 : 2;
 // Cholesky of I + S in place for kLanes systems S given by lane tiles (left-looking, 4 columns at
 // a time); solves in place for `rhs` (size x kLanes). A lane whose pivot is not positive is
 // marked in *bad and carries on with pivot 1.
-__attribute__((noinline)) void FactorAndSolve(float* lane_tiles, int64_t size, float* inverse_pivots, float* rhs,
-                    VecMask* bad) {
+__attribute__((noinline)) void FactorAndSolve(float* lane_tiles, int64_t size,
+                                              float* inverse_pivots, float* rhs, VecMask* bad) {
   const int64_t blocks = size / kTile;
   const Vec one = Broadcast(1.0f);
   for (int64_t j = 0; j < blocks; ++j) {
@@ -315,8 +326,8 @@ PENCHANT_INLINE void WeightedSumBlock(const float* table, int64_t stride, const 
 }
 
 __attribute__((noinline)) void WeightedSum(const float* table, int64_t stride, const int32_t* ids,
-                 const float* coefficients, int64_t n, const float* root_inverse_diagonal,
-                 float* out) {
+                                           const float* coefficients, int64_t n,
+                                           const float* root_inverse_diagonal, float* out) {
   int64_t k = 0;
   for (; k + 8 * kLanes <= stride; k += 8 * kLanes) {
     WeightedSumBlock<8>(table + k, stride, ids, coefficients, n, root_inverse_diagonal + k,

@@ -60,7 +60,8 @@ int64_t ScratchFloats(int64_t longest, int64_t factors) {
   const int64_t longest_short = std::min(longest, factors);
   int64_t floats = kernels.scratch_floats(std::min(longest_short, kMaxLaneOrder), stride, true);
   if (!IsShortSide(longest, factors)) {
-    floats = std::max(floats, kernels.scratch_floats(std::min(stride, kMaxLaneOrder), stride, false));
+    floats =
+        std::max(floats, kernels.scratch_floats(std::min(stride, kMaxLaneOrder), stride, false));
   }
   const int64_t order = PaddedStride(std::min(longest, stride));  // of a system for LAPACK
   if (order > kMaxLaneOrder) {
@@ -234,8 +235,7 @@ class Worker {
     const bool in_lanes = size <= kMaxLaneOrder;
     int64_t count = 1;
     if (in_lanes) {
-      while (count < kernels_.lanes && position + count < end &&
-             Length(position + count) > 0 &&
+      while (count < kernels_.lanes && position + count < end && Length(position + count) > 0 &&
              IsShortSide(Length(position + count), d) == short_side) {
         ++count;
       }
@@ -324,15 +324,14 @@ void AlsObjective::Validate() const {
                    "unobserved_weight must be finite and >= 0; got ", unobserved_weight);
   PENCHANT_REQUIRE(std::isfinite(regularization) && regularization > 0,
                    "regularization must be finite and > 0; got ", regularization);
-  PENCHANT_REQUIRE(std::isfinite(regularization_power),
-                   "regularization_power must be finite; got ", regularization_power);
+  PENCHANT_REQUIRE(std::isfinite(regularization_power), "regularization_power must be finite; got ",
+                   regularization_power);
 }
 
 RowPlan::RowPlan(const CsrView& rows, int64_t factors) : order_(rows.rows) {
   std::iota(order_.begin(), order_.end(), 0);
-  std::stable_sort(order_.begin(), order_.end(), [&](int32_t a, int32_t b) {
-    return rows.row_size(a) > rows.row_size(b);
-  });
+  std::stable_sort(order_.begin(), order_.end(),
+                   [&](int32_t a, int32_t b) { return rows.row_size(a) > rows.row_size(b); });
   if (!order_.empty()) longest_ = rows.row_size(order_[0]);
   unit_begin_.push_back(0);
   double flops = 0;
@@ -355,8 +354,8 @@ SolveReport SolveRows(Context& context, const AlsObjective& objective, const Fix
                    "SolveRows: the result is ", out.rows, " x ", out.cols, ", wanted ", rows.rows,
                    " x ", fixed.table.cols);
   PENCHANT_REQUIRE(static_cast<int64_t>(fixed.eigenvalues->size()) == fixed.table.cols,
-                   "SolveRows: ", fixed.eigenvalues->size(), " eigenvalues for ",
-                   fixed.table.cols, " factors");
+                   "SolveRows: ", fixed.eigenvalues->size(), " eigenvalues for ", fixed.table.cols,
+                   " factors");
   objective.Validate();
   std::vector<Worker> workers;
   for (int worker = 0; worker < context.num_threads(); ++worker) {

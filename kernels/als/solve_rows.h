@@ -36,7 +36,7 @@ struct AlsObjective {
 
 // The fixed side in its eigenbasis (linalg/eigenbasis.h).
 struct FixedSide {
-  MatrixView<const float> table;          // rotated; zero padding columns
+  MatrixView<const float> table;           // rotated; zero padding columns
   const std::vector<double>* eigenvalues;  // of table' table, table.cols of them
 };
 

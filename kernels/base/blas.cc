@@ -17,8 +17,8 @@ void spotrs_(const char* uplo, const int* n, const int* nrhs, const float* a, co
 void dpotrf_(const char* uplo, const int* n, double* a, const int* lda, int* info);
 void dpotrs_(const char* uplo, const int* n, const int* nrhs, const double* a, const int* lda,
              double* b, const int* ldb, int* info);
-void dsyevd_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda,
-             double* w, double* work, const int* lwork, int* iwork, const int* liwork, int* info);
+void dsyevd_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda, double* w,
+             double* work, const int* lwork, int* iwork, const int* liwork, int* info);
 }
 
 namespace penchant::blas {
@@ -44,11 +44,10 @@ void Multiply(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_stride,
               ToInt(a_stride), b, ToInt(b_stride), 0.0f, c, ToInt(c_stride));
 }
 
-void OuterGram(int64_t n, int64_t k, const float* a, int64_t a_stride, float* c,
-               int64_t c_stride) {
+void OuterGram(int64_t n, int64_t k, const float* a, int64_t a_stride, float* c, int64_t c_stride) {
   UseOneThread();
-  cblas_ssyrk(CblasRowMajor, CblasLower, CblasNoTrans, ToInt(n), ToInt(k), 1.0f, a,
-              ToInt(a_stride), 0.0f, c, ToInt(c_stride));
+  cblas_ssyrk(CblasRowMajor, CblasLower, CblasNoTrans, ToInt(n), ToInt(k), 1.0f, a, ToInt(a_stride),
+              0.0f, c, ToInt(c_stride));
 }
 
 // A row-major lower triangle is LAPACK's column-major upper one.

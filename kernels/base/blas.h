@@ -13,8 +13,7 @@ void Multiply(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_stride,
               int64_t b_stride, float* c, int64_t c_stride);
 
 // lower(c) (n x n) = a (n x k) * a'.
-void OuterGram(int64_t n, int64_t k, const float* a, int64_t a_stride, float* c,
-               int64_t c_stride);
+void OuterGram(int64_t n, int64_t k, const float* a, int64_t a_stride, float* c, int64_t c_stride);
 
 // Solves (lower-triangle) a x = b in place for symmetric positive definite a (n x n, row-major);
 // false when a pivot is not positive. a is overwritten.

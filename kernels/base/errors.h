@@ -63,11 +63,11 @@ std::string Concat(const Parts&... parts) {
 }  // namespace penchant
 
 // Throws `ErrorType` with the concatenated message parts unless `condition` holds.
-#define PENCHANT_CHECK(condition, ErrorType, ...)                  \
-  do {                                                             \
-    if (!(condition)) {                                            \
-      throw ErrorType(::penchant::internal::Concat(__VA_ARGS__));  \
-    }                                                              \
+#define PENCHANT_CHECK(condition, ErrorType, ...)                 \
+  do {                                                            \
+    if (!(condition)) {                                           \
+      throw ErrorType(::penchant::internal::Concat(__VA_ARGS__)); \
+    }                                                             \
   } while (false)
 
 // The common case: an argument outside its domain.

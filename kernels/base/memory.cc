@@ -18,8 +18,8 @@ void* AllocateZeroed(int64_t bytes) {
   if (bytes == 0) return nullptr;
   const bool large = bytes >= 4 * kHugePage;
   const int64_t alignment = large ? kHugePage : kAlignment;
-  PENCHANT_REQUIRE(bytes <= std::numeric_limits<int64_t>::max() - alignment,
-                   "cannot allocate ", bytes, " bytes");
+  PENCHANT_REQUIRE(bytes <= std::numeric_limits<int64_t>::max() - alignment, "cannot allocate ",
+                   bytes, " bytes");
   const size_t rounded = static_cast<size_t>((bytes + alignment - 1) / alignment * alignment);
   void* pointer = std::aligned_alloc(static_cast<size_t>(alignment), rounded);
   PENCHANT_CHECK(pointer != nullptr, DeviceError, "out of memory: ", bytes,

@@ -29,8 +29,7 @@ class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(int64_t size)
-      : data_(static_cast<T*>(
-            internal::AllocateZeroed(size * static_cast<int64_t>(sizeof(T))))),
+      : data_(static_cast<T*>(internal::AllocateZeroed(size * static_cast<int64_t>(sizeof(T))))),
         size_(size) {}
   Buffer(Buffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}

@@ -135,9 +135,7 @@ ItemIndex::ItemIndex(Context& context, MatrixView<const float> items,
   });
 }
 
-const float* ItemIndex::panel(int64_t p) const {
-  return panels_.data() + p * kPanelItems * depth_;
-}
+const float* ItemIndex::panel(int64_t p) const { return panels_.data() + p * kPanelItems * depth_; }
 
 int32_t ItemIndex::id(int64_t p, int i) const { return ids_[p * kPanelItems + i]; }
 

@@ -38,8 +38,9 @@ float Merge(Duplicates duplicates, float old_value, float value) {
 Csr CsrFromCoordinates(const Coordinates& entries, int64_t rows, int64_t cols,
                        Duplicates duplicates, int64_t* merged) {
   const size_t n = entries.rows.size();
-  PENCHANT_REQUIRE(entries.cols.size() == n && (entries.values.empty() || entries.values.size() == n),
-                   "coordinate lists differ in length");
+  PENCHANT_REQUIRE(
+      entries.cols.size() == n && (entries.values.empty() || entries.values.size() == n),
+      "coordinate lists differ in length");
   const bool weighted = !entries.values.empty();
   // Least significant key first: by column, then (stably) by row.
   std::vector<int32_t> row_by_col(n), col_by_col(n);
@@ -70,10 +71,12 @@ Csr CsrFromCoordinates(const Coordinates& entries, int64_t rows, int64_t cols,
     }
   }
   PENCHANT_CHECK(duplicate_count == 0 || duplicates != Duplicates::kError, DataError,
-                 duplicate_count, " interactions repeat an earlier (user, item) pair; pass "
+                 duplicate_count,
+                 " interactions repeat an earlier (user, item) pair; pass "
                  "duplicates=\"sum\", \"max\" or \"last\" to merge them");
   if (merged) *merged = duplicate_count;
-  if (!weighted && duplicate_count > 0 && duplicates == Duplicates::kSum) csr.values.assign(n, 1.0f);
+  if (!weighted && duplicate_count > 0 && duplicates == Duplicates::kSum)
+    csr.values.assign(n, 1.0f);
   if (duplicate_count > 0 || weighted) {
     const bool has_values = !csr.values.empty();
     int64_t out = 0;
@@ -131,15 +134,15 @@ void ValidateCsr(const CsrView& matrix, int64_t num_indices, const char* what) {
   PENCHANT_REQUIRE(matrix.offsets[matrix.rows] == num_indices, what, ": offsets end at ",
                    matrix.offsets[matrix.rows], " for ", num_indices, " entries");
   for (int64_t row = 0; row < matrix.rows; ++row) {
-    PENCHANT_REQUIRE(matrix.offsets[row] <= matrix.offsets[row + 1] &&
-                         matrix.offsets[row + 1] <= num_indices,
-                     what, ": offsets of row ", row, " are out of order");
+    PENCHANT_REQUIRE(
+        matrix.offsets[row] <= matrix.offsets[row + 1] && matrix.offsets[row + 1] <= num_indices,
+        what, ": offsets of row ", row, " are out of order");
     for (int64_t i = matrix.offsets[row]; i < matrix.offsets[row + 1]; ++i) {
       const int32_t col = matrix.indices[i];
       PENCHANT_REQUIRE(col >= 0 && col < matrix.cols, what, ": row ", row, " names column ", col,
                        ", wanted 0 to ", matrix.cols - 1);
-      PENCHANT_REQUIRE(i == matrix.offsets[row] || matrix.indices[i - 1] < col, what, ": row ",
-                       row, " is not sorted or repeats column ", col);
+      PENCHANT_REQUIRE(i == matrix.offsets[row] || matrix.indices[i - 1] < col, what, ": row ", row,
+                       " is not sorted or repeats column ", col);
     }
   }
 }

@@ -37,7 +37,8 @@ py::object IdsOf(const IdDictionary& ids, const Array<int32_t>& rows) {
   for (py::ssize_t i = 0; i < rows.size(); ++i) {
     const int32_t row = rows.data()[i];
     PENCHANT_REQUIRE(row < ids.size(), "row ", row, " is outside [0, ", ids.size(), ")");
-    values.append(row < 0 ? py::object(py::none()) : py::object(py::str(std::string(ids.StringAt(row)))));
+    values.append(row < 0 ? py::object(py::none())
+                          : py::object(py::str(std::string(ids.StringAt(row)))));
   }
   return values;
 }
@@ -114,22 +115,20 @@ py::tuple Parts(Split split) { return py::make_tuple(split.train, split.test); }
 void BindInteractions(py::module_& m) {
   py::class_<IdDictionary, DictionaryPtr>(m, "IdDictionary")
       .def("__len__", &IdDictionary::size)
-      .def_property_readonly(
-          "is_string", [](const IdDictionary& ids) { return ids.type() == IdType::kString; })
+      .def_property_readonly("is_string",
+                             [](const IdDictionary& ids) { return ids.type() == IdType::kString; })
       .def_property_readonly("is_range", &IdDictionary::is_range)
       .def("rows", &RowsOf, py::arg("ids"), "Dense rows of the ids, -1 where unknown.")
       .def("ids", &IdsOf, py::arg("rows"), "Ids of dense rows.")
       .def("grown", &Grown, py::arg("ids"), "A copy with further ids at the end.")
-      .def_static("range", [](int64_t n) {
-        return std::make_shared<IdDictionary>(IdDictionary::Range(n));
-      });
+      .def_static("range",
+                  [](int64_t n) { return std::make_shared<IdDictionary>(IdDictionary::Range(n)); });
 
   py::class_<InteractionsBuilder>(m, "InteractionsBuilder")
       .def(py::init([](const std::string& duplicates, int64_t max_bad_rows, DictionaryPtr users,
                        DictionaryPtr items, bool keep_dictionaries) {
-             return std::make_unique<InteractionsBuilder>(
-                 BuilderOptions{ParseDuplicates(duplicates), max_bad_rows, users, items,
-                                keep_dictionaries});
+             return std::make_unique<InteractionsBuilder>(BuilderOptions{
+                 ParseDuplicates(duplicates), max_bad_rows, users, items, keep_dictionaries});
            }),
            py::arg("duplicates"), py::arg("max_bad_rows"), py::arg("users") = nullptr,
            py::arg("items") = nullptr, py::arg("keep_dictionaries") = false)
@@ -161,26 +160,21 @@ void BindInteractions(py::module_& m) {
       .def_property_readonly("nnz", &Interactions::nnz)
       .def_property_readonly("weighted",
                              [](const Interactions& i) { return !i.user_items.values.empty(); })
-      .def_property_readonly("has_times",
-                             [](const Interactions& i) { return !i.events.empty(); })
-      .def_property_readonly("users",
-                             [](const Interactions& i) {
-                               return std::const_pointer_cast<IdDictionary>(i.users);
-                             })
-      .def_property_readonly("items",
-                             [](const Interactions& i) {
-                               return std::const_pointer_cast<IdDictionary>(i.items);
-                             })
+      .def_property_readonly("has_times", [](const Interactions& i) { return !i.events.empty(); })
+      .def_property_readonly(
+          "users",
+          [](const Interactions& i) { return std::const_pointer_cast<IdDictionary>(i.users); })
+      .def_property_readonly(
+          "items",
+          [](const Interactions& i) { return std::const_pointer_cast<IdDictionary>(i.items); })
       .def_property_readonly("report", &ReportOf)
       .def("fingerprint", &Interactions::Fingerprint)
       .def("user_items", [](const Interactions& i) { return CsrParts(i.user_items); })
       .def("item_users", [](const Interactions& i) { return CsrParts(i.item_users); })
-      .def("split_by_time",
-           [](const Interactions& i, double f, bool cold) { return Parts(SplitByTime(i, f, cold)); })
-      .def("split_at_time",
-           [](const Interactions& i, int64_t cut, bool cold) {
-             return Parts(SplitAtTime(i, cut, cold));
-           })
+      .def("split_by_time", [](const Interactions& i, double f,
+                               bool cold) { return Parts(SplitByTime(i, f, cold)); })
+      .def("split_at_time", [](const Interactions& i, int64_t cut,
+                               bool cold) { return Parts(SplitAtTime(i, cut, cold)); })
       .def("split_last", [](const Interactions& i) { return Parts(SplitLastItem(i)); })
       .def("split_random", [](const Interactions& i, double f, uint64_t seed) {
         return Parts(SplitRandom(i, f, seed));

@@ -68,8 +68,9 @@ class PyModel {
 
   // Items packed for dot products (side 'i'), or a side's rows for cosines ('I' items, 'U' users).
   const ItemIndex& Index(Context& context, char side) {
-    std::unique_ptr<ItemIndex>& slot = side == 'i' ? items_ : side == 'I' ? item_cosine_
-                                                                          : user_cosine_;
+    std::unique_ptr<ItemIndex>& slot = side == 'i'   ? items_
+                                       : side == 'I' ? item_cosine_
+                                                     : user_cosine_;
     if (!slot) {
       const FactorTables& tables = model_->factors;
       if (side == 'i') {
@@ -159,10 +160,10 @@ class PyModel {
 
 // A read-only view of a table; `owner` keeps the memory alive.
 py::array TableView(const Matrix& table, const py::handle& owner) {
-  py::array_t<float> view({table.rows(), table.cols()},
-                          {table.stride() * static_cast<int64_t>(sizeof(float)),
-                           static_cast<int64_t>(sizeof(float))},
-                          table.row(0), owner);
+  py::array_t<float> view(
+      {table.rows(), table.cols()},
+      {table.stride() * static_cast<int64_t>(sizeof(float)), static_cast<int64_t>(sizeof(float))},
+      table.row(0), owner);
   view.attr("flags").attr("writeable") = false;
   return view;
 }
@@ -202,23 +203,21 @@ void BindModel(py::module_& m) {
                              [](const PyModel& self) {
                                return std::const_pointer_cast<IdDictionary>(self.model().items);
                              })
-      .def_property_readonly(
-          "user_factors",
-          [](const py::object& self) {
-            return TableView(self.cast<PyModel&>().model().factors.users,
-                             py::cast(self.cast<PyModel&>().shared()));
-          })
-      .def_property_readonly(
-          "item_factors",
-          [](const py::object& self) {
-            return TableView(self.cast<PyModel&>().model().factors.items,
-                             py::cast(self.cast<PyModel&>().shared()));
-          })
-      .def_property_readonly("item_eigenvalues",
-                             [](const PyModel& self) {
-                               return ToArray(
-                                   std::vector<double>(self.model().factors.item_eigenvalues));
+      .def_property_readonly("user_factors",
+                             [](const py::object& self) {
+                               return TableView(self.cast<PyModel&>().model().factors.users,
+                                                py::cast(self.cast<PyModel&>().shared()));
                              })
+      .def_property_readonly("item_factors",
+                             [](const py::object& self) {
+                               return TableView(self.cast<PyModel&>().model().factors.items,
+                                                py::cast(self.cast<PyModel&>().shared()));
+                             })
+      .def_property_readonly(
+          "item_eigenvalues",
+          [](const PyModel& self) {
+            return ToArray(std::vector<double>(self.model().factors.item_eigenvalues));
+          })
       .def("top_items", &PyModel::TopItems, py::arg("context"), py::arg("queries"), py::arg("k"),
            py::arg("exclusions") = py::none(), py::arg("denied") = py::none(),
            py::arg("subset") = py::none())

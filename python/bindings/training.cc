@@ -127,18 +127,16 @@ py::dict ConfigFields(const std::string& text) {
 
 void BindTraining(py::module_& m) {
   m.def("train", &Train, py::arg("context"), py::arg("config"), py::arg("interactions"),
-        py::arg("warm_start") = nullptr, py::arg("resume") = false,
-        py::arg("compute_loss") = false, py::arg("callback") = py::none());
+        py::arg("warm_start") = nullptr, py::arg("resume") = false, py::arg("compute_loss") = false,
+        py::arg("callback") = py::none());
   m.def("evaluate", &EvaluateTables, py::arg("context"), py::arg("users"), py::arg("items"),
         py::arg("test"), py::arg("train"), py::arg("k"));
-  m.def("estimate_memory", &Estimate, py::arg("config"), py::arg("num_users"),
-        py::arg("num_items"), py::arg("nnz"), py::arg("weighted"), py::arg("longest_row"),
-        py::arg("num_threads"));
+  m.def("estimate_memory", &Estimate, py::arg("config"), py::arg("num_users"), py::arg("num_items"),
+        py::arg("nnz"), py::arg("weighted"), py::arg("longest_row"), py::arg("num_threads"));
   m.def("available_memory", &AvailableMemory);
   m.def("parse_config", &ParseConfig, py::arg("text"), py::arg("name"), py::arg("overrides"));
-  m.def("validate_config", [](const std::string& text) {
-    ValidateTrainConfig(ParseTrainConfig(text, "config"));
-  });
+  m.def("validate_config",
+        [](const std::string& text) { ValidateTrainConfig(ParseTrainConfig(text, "config")); });
   m.def("config_fields", &ConfigFields, py::arg("text"));
   m.def("checkpoint_path", [](const std::string& text) {
     return Session::CheckpointPath(ParseTrainConfig(text, "config"));

@@ -46,22 +46,22 @@ def _explained(config_errors: bool = False):
         raise Failure(str(error)) from error
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=__doc__.split("\n\n")[1])
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]}, epilog=__doc__.split("\n\n")[1]
+)
 @click.version_option(_penchant.version(), prog_name="penchant")
 def main() -> None:
     """Train, judge and ask personalization models."""
 
 
 class _StopAfterIteration:
-    """First SIGINT or SIGTERM: finish the iteration, write a checkpoint. Second SIGINT: stop now."""
+    """First SIGINT or SIGTERM: finish the iteration, write a checkpoint. Second: stop now."""
 
     def __init__(self):
         self.requested = False
 
     def __enter__(self):
-        self._old = {
-            s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)
-        }
+        self._old = {s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def _handle(self, number, frame):
@@ -77,11 +77,19 @@ class _StopAfterIteration:
 
 @main.command()
 @click.argument("config", type=click.Path(exists=True, dir_okay=False))
-@click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE",
-              help="Override a config field, e.g. --set als.factors=64. Repeatable.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Override a config field, e.g. --set als.factors=64. Repeatable.",
+)
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in checkpoint.directory.")
-@click.option("--warm-start", type=click.Path(exists=True, dir_okay=False),
-              help="Start from the factors of this model.")
+@click.option(
+    "--warm-start",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Start from the factors of this model.",
+)
 @click.option("--output", "-o", type=click.Path(), help="Where to write the model.")
 def train(config, overrides, resume, warm_start, output) -> None:
     """Train the model that CONFIG (a .textproto file) describes, judge it and save it."""
@@ -96,8 +104,11 @@ def train(config, overrides, resume, warm_start, output) -> None:
         _tell(run.report)
         click.echo(f"training on {_counts(interactions)}", err=True)
         if test is not None and test.report["rows_cold"]:
-            click.echo(f"{test.report['rows_cold']:,} test rows of users without training rows are "
-                       "left out", err=True)
+            click.echo(
+                f"{test.report['rows_cold']:,} test rows of users without training rows are "
+                "left out",
+                err=True,
+            )
         with Progress("training") as progress:
 
             def on_iteration(iteration, total, seconds, loss, validation, checkpointed):
@@ -108,8 +119,11 @@ def train(config, overrides, resume, warm_start, output) -> None:
         if stop.requested:
             kept = run.fields["checkpoint_directory"]
             raise Failure(
-                f"stopped; go on with --resume (checkpoint in {kept})" if kept
-                else "stopped; no checkpoint.directory is set, so the work is lost", STOPPED)
+                f"stopped; go on with --resume (checkpoint in {kept})"
+                if kept
+                else "stopped; no checkpoint.directory is set, so the work is lost",
+                STOPPED,
+            )
         if test is not None:
             evaluation = run.evaluate(model, test)
             model._core.add_metrics(evaluation.metrics)
@@ -143,8 +157,10 @@ def _tell(report: dict) -> None:
 
 
 _CONFIG_OPTION = click.option(
-    "--config", type=click.Path(exists=True, dir_okay=False),
-    help="Config whose data section names the columns (and the training data).")
+    "--config",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Config whose data section names the columns (and the training data).",
+)
 
 
 @main.command()
@@ -187,8 +203,10 @@ def _id(text: str, dictionary):
 
 def _print_ranked(ids, scores, as_json) -> None:
     if as_json:
-        rows = [{"id": getattr(i, "item", lambda i=i: i)(), "score": float(s)}
-                for i, s in zip(ids, scores)]
+        rows = [
+            {"id": getattr(i, "item", lambda i=i: i)(), "score": float(s)}
+            for i, s in zip(ids, scores)
+        ]
         click.echo(json.dumps(rows))
         return
     for rank, (i, score) in enumerate(zip(ids, scores), 1):
@@ -202,7 +220,7 @@ def _print_ranked(ids, scores, as_json) -> None:
 @_CONFIG_OPTION
 @click.option("--json", "as_json", is_flag=True)
 def recommend(model, user, count, config, as_json) -> None:
-    """The best items of MODEL for a user. With --config, items the user already has are left out."""
+    """The best items of MODEL for a user; with --config, without those the user already has."""
     with _explained():
         fitted = load(model)
         history = None
@@ -214,8 +232,11 @@ def recommend(model, user, count, config, as_json) -> None:
         else:
             click.echo("items the user already has are not left out: pass --config", err=True)
         ids, scores = fitted.recommend(
-            _id(user, fitted._core.users), history, N=count,
-            filter_already_liked_items=config is not None)
+            _id(user, fitted._core.users),
+            history,
+            N=count,
+            filter_already_liked_items=config is not None,
+        )
         _print_ranked(ids, scores, as_json)
 
 
@@ -250,10 +271,14 @@ def inspect(model, as_json) -> None:
             return
         manifest = fitted.manifest
         data = manifest["data"]
-        click.echo(f"{model}: {manifest['kind']} of algorithm {manifest['algorithm']}, written by "
-                   f"Penchant {manifest['penchant_version']} ({os.path.getsize(model):,} bytes)")
-        click.echo(f"  {int(data['num_interactions']):,} interactions, {int(data['num_users']):,} "
-                   f"users, {int(data['num_items']):,} items; fingerprint {data['xxh3']}")
+        click.echo(
+            f"{model}: {manifest['kind']} of algorithm {manifest['algorithm']}, written by "
+            f"Penchant {manifest['penchant_version']} ({os.path.getsize(model):,} bytes)"
+        )
+        click.echo(
+            f"  {int(data['num_interactions']):,} interactions, {int(data['num_users']):,} "
+            f"users, {int(data['num_items']):,} items; fingerprint {data['xxh3']}"
+        )
         click.echo(f"  {fitted!r}")
         click.echo(f"  iterations done: {manifest.get('iterations_done', 0)}")
         for metric in manifest.get("metrics", []):
@@ -270,8 +295,10 @@ def doctor(as_json) -> None:
         return
     isa = facts["isa"]
     click.echo(f"penchant  {facts['penchant']} on Python {facts['python']}, {facts['platform']}")
-    click.echo(f"CPU       kernels {isa['selected']}; this machine runs {', '.join(isa['supported'])}; "
-               f"{facts['threads']} threads")
+    click.echo(
+        f"CPU       kernels {isa['selected']}; this machine runs {', '.join(isa['supported'])}; "
+        f"{facts['threads']} threads"
+    )
     click.echo(f"memory    {facts['memory_available_bytes'] / 1e9:.1f} GB available")
     click.echo(f"BLAS      {facts['blas']}")
     cuda = facts["cuda"]
@@ -294,8 +321,14 @@ def tune(config, overrides, trials, metric, storage) -> None:
     with _explained():
         interactions, _ = run.data()
         als = _als_parameters(run)
-        study = search(interactions, estimator=ImplicitALS(**als), trials=trials, metric=metric,
-                       storage=storage, seed=int(run.fields["seed"]))
+        study = search(
+            interactions,
+            estimator=ImplicitALS(**als),
+            trials=trials,
+            metric=metric,
+            storage=storage,
+            seed=int(run.fields["seed"]),
+        )
         click.echo(f"best {metric} on held-out interactions: {study.best_value:.4f}")
         for name, value in study.best_params.items():
             click.echo(f"  --set als.{name}={value:.6g}")

@@ -32,5 +32,7 @@ def doctor() -> dict:
 
 def _cuda_reason() -> str:
     driver = "/proc/driver/nvidia/version"
-    device = "an NVIDIA driver is loaded" if os.path.exists(driver) else "no NVIDIA driver is loaded"
+    device = (
+        "an NVIDIA driver is loaded" if os.path.exists(driver) else "no NVIDIA driver is loaded"
+    )
     return f"{_penchant.cuda_unavailable_reason()}; {device} on this machine"

@@ -154,7 +154,9 @@ class FactorModel:
     def _fitted(self):
         core = getattr(self, "_core", None)
         if core is None:
-            raise ValueError(f"this {type(self).__name__} is not fitted; call fit() or load() first")
+            raise ValueError(
+                f"this {type(self).__name__} is not fitted; call fit() or load() first"
+            )
         return core
 
     def _training_interactions(self):
@@ -396,8 +398,9 @@ class FactorModel:
         shares = np.asarray(core.explain(self._context(), parts, item))
         order = np.argsort(-shares, kind="stable")[:N]
         ids = self._ids("items", parts[1][order])
-        contributions = [(i.item() if hasattr(i, "item") else i, float(s))
-                         for i, s in zip(ids, shares[order])]
+        contributions = [
+            (i.item() if hasattr(i, "item") else i, float(s)) for i, s in zip(ids, shares[order])
+        ]
         return float(shares.sum()), contributions, user_weights
 
     # -- Keeping -------------------------------------------------------------------------------
@@ -465,7 +468,11 @@ class ImplicitALS(FactorModel):
 
     _algorithm = "als"
     _config_fields = (
-        "factors", "regularization", "alpha", "unobserved_weight", "regularization_power",
+        "factors",
+        "regularization",
+        "alpha",
+        "unobserved_weight",
+        "regularization_power",
         "iterations",
     )
 
@@ -568,5 +575,3 @@ def _as_ids(dictionary, ids, what: str):
     if array.size and array.dtype.kind not in "iu":
         raise TypeError(f"{what}: this model's ids are integers; got {array.reshape(-1)[0]!r}")
     return array.astype(np.int64)
-
-

@@ -73,28 +73,55 @@ class Interactions:
             Missing columns, unsuitable types, or more than ``max_bad_rows`` bad rows.
         """
         return cls._read(
-            [(type(data).__name__, data)], user, item, weight, time, duplicates, max_bad_rows, like,
+            [(type(data).__name__, data)],
+            user,
+            item,
+            weight,
+            time,
+            duplicates,
+            max_bad_rows,
+            like,
             grow,
         )
 
     @classmethod
-    def from_parquet(cls, path, *, user="user", item="item", weight=None, time=None,
-                     duplicates="sum", max_bad_rows=0, like=None, grow=None) -> Interactions:
+    def from_parquet(
+        cls,
+        path,
+        *,
+        user="user",
+        item="item",
+        weight=None,
+        time=None,
+        duplicates="sum",
+        max_bad_rows=0,
+        like=None,
+        grow=None,
+    ) -> Interactions:
         """Read a Parquet file, a list of files or a glob, batch by batch. See `from_arrow`."""
         columns = [name for name in (user, item, weight, time) if name]
         sources = ((file, _open_parquet(file, columns)) for file in _expand(path))
-        return cls._read(sources, user, item, weight, time, duplicates, max_bad_rows, like,
-                         grow)
+        return cls._read(sources, user, item, weight, time, duplicates, max_bad_rows, like, grow)
 
     @classmethod
-    def from_csv(cls, path, *, user="user", item="item", weight=None, time=None,
-                 duplicates="sum", max_bad_rows=0, like=None, grow=None,
-                 delimiter=",") -> Interactions:
+    def from_csv(
+        cls,
+        path,
+        *,
+        user="user",
+        item="item",
+        weight=None,
+        time=None,
+        duplicates="sum",
+        max_bad_rows=0,
+        like=None,
+        grow=None,
+        delimiter=",",
+    ) -> Interactions:
         """Read CSV files with a header line, batch by batch. See `from_arrow`."""
         columns = [name for name in (user, item, weight, time) if name]
         sources = ((file, _open_csv(file, columns, delimiter)) for file in _expand(path))
-        return cls._read(sources, user, item, weight, time, duplicates, max_bad_rows, like,
-                         grow)
+        return cls._read(sources, user, item, weight, time, duplicates, max_bad_rows, like, grow)
 
     @classmethod
     def from_scipy(cls, user_items) -> Interactions:

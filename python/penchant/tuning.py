@@ -64,7 +64,7 @@ def tune(
     except ImportError as error:
         raise ImportError("tune needs Optuna: pip install 'penchant[tune]'") from error
 
-    name, _, cutoff = metric.partition("@")
+    cutoff = metric.partition("@")[2]
     if not cutoff.isdigit():
         raise ValueError(f'metric must look like "ndcg@20"; got {metric!r}')
     if validation is None:

@@ -62,12 +62,12 @@ TEST(TensorFileTest, HostileHeadersAreRefused) {
   for (const std::string& header : {
            std::string("not json"),
            std::string("[]"),
-           tensor + "[0,8]}",                      // truncated JSON
-           tensor + "[0,9]}}",                     // size and shape differ
-           tensor + "[4,12]}}",                    // beyond the end
-           tensor + "[-8,0]}}",                    // negative
-           tensor + "[8,0]}}",                     // backwards
-           tensor + "[0]}}",                       // one end
+           tensor + "[0,8]}",    // truncated JSON
+           tensor + "[0,9]}}",   // size and shape differ
+           tensor + "[4,12]}}",  // beyond the end
+           tensor + "[-8,0]}}",  // negative
+           tensor + "[8,0]}}",   // backwards
+           tensor + "[0]}}",     // one end
            std::string("{\"x\":{\"dtype\":\"F16\",\"shape\":[4],\"data_offsets\":[0,8]}}"),
            std::string("{\"x\":{\"shape\":[2],\"data_offsets\":[0,8]}}"),
            std::string("{\"x\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],"

@@ -59,8 +59,8 @@ Solved SolveAll(Context& context, const AlsObjective& objective, const Csr& rows
 
 // Row lengths around every lane, tile and side boundary, an empty row, and long rows.
 std::vector<int64_t> BoundaryLengths(int64_t factors, int64_t cols) {
-  std::vector<int64_t> lengths = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65,
-                                  127, 128, 129, 130, 255, 256, 257, 300};
+  std::vector<int64_t> lengths = {0,  1,  2,  3,  4,  5,   7,   8,   9,   15,  16,  17,  31,
+                                  32, 33, 63, 64, 65, 127, 128, 129, 130, 255, 256, 257, 300};
   for (int64_t delta : {-1, 0, 1}) lengths.push_back(factors + delta);
   std::vector<int64_t> possible;
   for (int64_t n : lengths) {
@@ -108,8 +108,8 @@ TEST_P(SolveRowsTest, OneHugeRowBesideEmptyOnes) {
   const Csr rows = RandomCsr(lengths, 20000, 9, true);
   const Solved solved = SolveAll(context_, Objective(), rows, 8, 2);
   const oracle::Table fixed = oracle::FromView(solved.fixed.view());
-  EXPECT_LT(
-      RelativeError(solved.out.row(17), oracle::AlsRow(Objective(), fixed, rows.view(), 17)), 2e-5);
+  EXPECT_LT(RelativeError(solved.out.row(17), oracle::AlsRow(Objective(), fixed, rows.view(), 17)),
+            2e-5);
   for (int64_t k = 0; k < 8; ++k) EXPECT_EQ(solved.out.row(3)[k], 0.0f);
 }
 
@@ -189,8 +189,8 @@ TEST_P(SolveRowsTest, LossMatchesTheSumOverAllCells) {
   const Csr rows = RandomCsr({3, 0, 20, 60}, 80, 3, false);
   const Csr columns = Transpose(rows.view());
   const Matrix users = RandomMatrix(4, 9, 1, 0.4f), items = RandomMatrix(80, 9, 2, 0.4f);
-  const double got = AlsLoss(context_, Objective(), users.view(), items.view(), rows.view(),
-                             columns.view());
+  const double got =
+      AlsLoss(context_, Objective(), users.view(), items.view(), rows.view(), columns.view());
   const double wanted = oracle::AlsLoss(Objective(), oracle::FromView(users.view()),
                                         oracle::FromView(items.view()), rows.view());
   EXPECT_NEAR(got, wanted, 1e-5 * wanted);
@@ -201,8 +201,8 @@ TEST_P(SolveRowsTest, ExplainPartsSumToTheScore) {
     const Csr rows = RandomCsr({n}, 100, 5, false);
     const Solved solved = SolveAll(context_, Objective(), rows, 32, 8);
     for (int32_t item : {0, 55}) {
-      const auto parts = ExplainScore(
-          Objective(), {solved.fixed.view(), &solved.basis.eigenvalues}, rows.view(), item);
+      const auto parts = ExplainScore(Objective(), {solved.fixed.view(), &solved.basis.eigenvalues},
+                                      rows.view(), item);
       double sum = 0, score = 0;
       for (double part : parts) sum += part;
       for (int64_t k = 0; k < 32; ++k) {
@@ -231,10 +231,10 @@ INSTANTIATE_TEST_SUITE_P(Cpu, SolveRowsTest, ::testing::ValuesIn(SupportedIsas()
                          [](const auto& info) { return std::string(IsaName(info.param)); });
 
 TEST(AlsObjectiveTest, RefusesParametersOutsideTheirDomain) {
-  for (auto spoil : {+[](AlsObjective* o) { o->alpha = 0; },
-                     +[](AlsObjective* o) { o->unobserved_weight = -1; },
-                     +[](AlsObjective* o) { o->regularization = 0; },
-                     +[](AlsObjective* o) { o->regularization_power = std::nan(""); }}) {
+  for (auto spoil :
+       {+[](AlsObjective* o) { o->alpha = 0; }, +[](AlsObjective* o) { o->unobserved_weight = -1; },
+        +[](AlsObjective* o) { o->regularization = 0; },
+        +[](AlsObjective* o) { o->regularization_power = std::nan(""); }}) {
     AlsObjective objective;
     spoil(&objective);
     EXPECT_THROW(objective.Validate(), InvalidArgument);

@@ -1,10 +1,11 @@
+#include "kernels/sparse/csr.h"
+
 #include <gtest/gtest.h>
 
 #include <map>
 #include <random>
 
 #include "kernels/base/errors.h"
-#include "kernels/sparse/csr.h"
 #include "tests/support/random_data.h"
 
 namespace penchant {

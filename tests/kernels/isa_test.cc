@@ -1,8 +1,9 @@
+#include "kernels/base/isa.h"
+
 #include <gtest/gtest.h>
 
 #include "kernels/base/context.h"
 #include "kernels/base/errors.h"
-#include "kernels/base/isa.h"
 
 namespace penchant {
 namespace {

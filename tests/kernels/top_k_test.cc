@@ -1,10 +1,11 @@
+#include "kernels/score/top_k.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
 #include "kernels/base/errors.h"
-#include "kernels/score/top_k.h"
 #include "tests/support/oracles.h"
 #include "tests/support/random_data.h"
 
@@ -34,7 +35,8 @@ TEST_P(TopKTest, MatchesSortingEverything) {
       }
       const Matrix queries = RandomMatrix(53, d, 99);
       std::vector<int64_t> lengths(53);
-      for (size_t q = 0; q < 53; ++q) lengths[q] = static_cast<int64_t>(q) % std::min<int64_t>(num_items + 1, 20);
+      for (size_t q = 0; q < 53; ++q)
+        lengths[q] = static_cast<int64_t>(q) % std::min<int64_t>(num_items + 1, 20);
       const Csr seen = RandomCsr(lengths, num_items, 4, true);
       const CsrView exclusions = seen.view();
       const ItemIndex index(context_, items.view());
@@ -46,8 +48,8 @@ TEST_P(TopKTest, MatchesSortingEverything) {
       TopK(context_, queries.view(), index, options, ids.data(), scores.data());
       for (int64_t q = 0; q < 53; ++q) {
         const auto excluded = exclusions.row_indices(q);
-        const auto wanted = oracle::TopK(Row(queries, q), items.view(), 10,
-                                         {excluded.begin(), excluded.end()});
+        const auto wanted =
+            oracle::TopK(Row(queries, q), items.view(), 10, {excluded.begin(), excluded.end()});
         for (size_t r = 0; r < 10; ++r) {
           if (r >= wanted.size()) {
             EXPECT_EQ(ids[q * 10 + r], -1);

@@ -63,6 +63,8 @@ def test_cuda_and_protobuf_headers_stay_in_their_rooms():
 def test_parameters_document_is_fresh():
     made = subprocess.run(
         [sys.executable, ROOT / "configs" / "generate_parameters.py"],
-        capture_output=True, text=True, check=True,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert made.stdout == (ROOT / "PARAMETERS.md").read_text(), "run ./dev format"

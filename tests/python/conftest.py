@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 
 import numpy as np
+import penchant
 import pytest
 from scipy import sparse
-
-import penchant
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -26,7 +25,9 @@ def likes():
 
 @pytest.fixture(scope="session")
 def model(likes):
-    return penchant.ImplicitALS(factors=16, regularization=0.3, iterations=8).fit(likes, show_progress=False)
+    return penchant.ImplicitALS(factors=16, regularization=0.3, iterations=8).fit(
+        likes, show_progress=False
+    )
 
 
 @pytest.fixture

@@ -10,11 +10,10 @@ import sys
 import time
 
 import numpy as np
+import penchant
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-import penchant
 
 CONFIG = """
 data { path: "events.parquet" user: "who" item: "what" time: "t" }
@@ -27,7 +26,11 @@ output: "model.safetensors"
 def penchant_command(*args, **options):
     return subprocess.run(
         [sys.executable, "-m", "penchant.cli", *map(str, args)],
-        capture_output=True, text=True, timeout=120, check=False, **options,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **options,
     )
 
 
@@ -49,12 +52,23 @@ def test_train_evaluate_recommend_similar_inspect(project):
     assert done.returncode == 0, done.stderr
     assert "ndcg@10" in done.stdout and "iteration 5/5" in done.stderr
     again = penchant_command(
-        "evaluate", "model.safetensors", "run.textproto", "--json", cwd=project)
+        "evaluate", "model.safetensors", "run.textproto", "--json", cwd=project
+    )
     metrics = json.loads(again.stdout)
     stored = penchant.load(project / "model.safetensors").manifest["metrics"]
     assert {m["name"]: m["value"] for m in stored} == pytest.approx(metrics)
-    listed = penchant_command("recommend", "model.safetensors", "--user", "user-3", "-n", "4",
-                              "--config", "run.textproto", "--json", cwd=project)
+    listed = penchant_command(
+        "recommend",
+        "model.safetensors",
+        "--user",
+        "user-3",
+        "-n",
+        "4",
+        "--config",
+        "run.textproto",
+        "--json",
+        cwd=project,
+    )
     assert len(json.loads(listed.stdout)) == 4
     plain = penchant_command("recommend", "model.safetensors", "--user", "user-3", cwd=project)
     assert "not left out" in plain.stderr and len(plain.stdout.splitlines()) == 10
@@ -95,19 +109,36 @@ def test_doctor_says_why_there_is_no_gpu(project):
 
 def test_evaluate_refuses_other_data(project):
     assert penchant_command("train", "run.textproto", cwd=project).returncode == 0
-    done = penchant_command("evaluate", "model.safetensors", "run.textproto", "--set",
-                            "evaluation.test_fraction=0.3", cwd=project)
+    done = penchant_command(
+        "evaluate",
+        "model.safetensors",
+        "run.textproto",
+        "--set",
+        "evaluation.test_fraction=0.3",
+        cwd=project,
+    )
     assert done.returncode == 1 and "fingerprint" in done.stderr
 
 
-SLOW = ["--set", "als.factors=256", "--set", "als.iterations=60",
-        "--set", "checkpoint.directory=state", "--set", "num_threads=1"]
+SLOW = [
+    "--set",
+    "als.factors=256",
+    "--set",
+    "als.iterations=60",
+    "--set",
+    "checkpoint.directory=state",
+    "--set",
+    "num_threads=1",
+]
 
 
 def start_training(project, *extra):
     process = subprocess.Popen(
         [sys.executable, "-m", "penchant.cli", "train", "run.textproto", *SLOW, *extra],
-        cwd=project, stderr=subprocess.PIPE, text=True)
+        cwd=project,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     for line in process.stderr:
         if "iteration 3/" in line:
             break
@@ -148,4 +179,6 @@ def test_signals_stop_cleanly_with_a_checkpoint(project, number):
     assert process.returncode == 130
     assert "--resume" in errors and "Traceback" not in errors
     assert (project / "state" / "checkpoint.safetensors").exists()
-    assert penchant_command("train", "run.textproto", *SLOW, "--resume", cwd=project).returncode == 0
+    assert (
+        penchant_command("train", "run.textproto", *SLOW, "--resume", cwd=project).returncode == 0
+    )

@@ -8,13 +8,12 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pytest
-from scipy import sparse
-
 import penchant
 import penchant.sparse
+import pyarrow as pa
+import pytest
 from penchant import ImplicitALS, Interactions, Popularity
+from scipy import sparse
 
 ESTIMATORS = [lambda: ImplicitALS(factors=8, iterations=4), Popularity]
 
@@ -47,7 +46,7 @@ def test_a_batch_equals_its_users_one_by_one(fitted, likes):
 def test_lists_match_brute_force(fitted, likes):
     scores = fitted.user_factors.astype(np.float64) @ fitted.item_factors.astype(np.float64).T
     scores[likes.toarray() != 0] = -np.inf
-    ids, got = fitted.recommend(np.arange(300), likes, N=10)
+    got = fitted.recommend(np.arange(300), likes, N=10)[1]
     for user in range(300):
         best = np.sort(scores[user])[::-1][:10]
         np.testing.assert_allclose(got[user], best, rtol=2e-5, atol=1e-6)
@@ -157,9 +156,11 @@ def test_partial_fit_adds_users_and_items(fitted, likes):
     before = model.user_factors[7].copy()
     model.partial_fit_users([7, 300], sparse.vstack([likes[0], likes[1]]).tocsr())
     assert model.user_factors.shape[0] == 301
-    np.testing.assert_allclose(model.user_factors[300] @ model.item_factors[5],
-                               (model.recommend(300, likes[1], N=1, items=[5],
-                                                filter_already_liked_items=False)[1][0]), rtol=1e-5)
+    np.testing.assert_allclose(
+        model.user_factors[300] @ model.item_factors[5],
+        (model.recommend(300, likes[1], N=1, items=[5], filter_already_liked_items=False)[1][0]),
+        rtol=1e-5,
+    )
     assert isinstance(fitted, Popularity) or not np.array_equal(before, model.user_factors[7])
     item_users = likes.T.tocsr()
     grown = sparse.hstack([item_users[:1], sparse.csr_matrix((1, 1))]).tocsr()
@@ -232,8 +233,12 @@ def test_threads_do_not_change_the_model(likes):
 def test_the_peer_agrees_on_its_own_objective(likes):
     """unobserved_weight 1, power 0 is implicit's objective; an independent dense ALS agrees."""
     model = ImplicitALS(
-        factors=4, regularization=0.5, alpha=2.0, unobserved_weight=1.0,
-        regularization_power=0.0, iterations=500,
+        factors=4,
+        regularization=0.5,
+        alpha=2.0,
+        unobserved_weight=1.0,
+        regularization_power=0.0,
+        iterations=500,
     ).fit(likes, show_progress=False, compute_loss=True)
     r = likes.toarray().astype(float)
     confidence, preference = 1 + 2.0 * r, (r > 0).astype(float)
@@ -256,8 +261,12 @@ def test_negative_weights_are_dislikes(likes):
 def test_callbacks_stop_and_count(likes):
     seen = []
     model = ImplicitALS(factors=4, iterations=9)
-    model.fit(likes, show_progress=False, compute_loss=True,
-              callback=lambda i, s, loss: seen.append((i, loss)) or i < 2)
+    model.fit(
+        likes,
+        show_progress=False,
+        compute_loss=True,
+        callback=lambda i, s, loss: seen.append((i, loss)) or i < 2,
+    )
     assert [i for i, _ in seen] == [0, 1, 2]
     assert [loss for _, loss in seen] == sorted((loss for _, loss in seen), reverse=True)
     assert model.manifest["iterations_done"] == 3
@@ -285,14 +294,21 @@ def test_warm_start_goes_on(likes):
     first = ImplicitALS(factors=6, iterations=3).fit(likes, show_progress=False)
     second = ImplicitALS(factors=6, iterations=1).fit(likes, show_progress=False, warm_start=first)
     np.testing.assert_allclose(
-        whole.user_factors @ whole.item_factors.T, second.user_factors @ second.item_factors.T,
+        whole.user_factors @ whole.item_factors.T,
+        second.user_factors @ second.item_factors.T,
         atol=1e-3,
     )
 
 
 def test_bad_parameters_are_named(likes):
-    for name, value in [("factors", 0), ("regularization", 0), ("alpha", -1), ("iterations", 0),
-                        ("unobserved_weight", -1), ("num_threads", -1)]:
+    for name, value in [
+        ("factors", 0),
+        ("regularization", 0),
+        ("alpha", -1),
+        ("iterations", 0),
+        ("unobserved_weight", -1),
+        ("num_threads", -1),
+    ]:
         with pytest.raises(ValueError, match=name):
             ImplicitALS(**{name: value}).fit(likes, show_progress=False)
     with pytest.raises(penchant.DeviceError, match="no CUDA kernels"):
@@ -311,7 +327,7 @@ def test_memory_is_estimated_and_a_budget_holds(likes):
 
 def test_defaults_are_those_of_the_config():
     proto = (Path(__file__).parents[2] / "configs" / "train_config.proto").read_text()
-    body = proto[proto.index("message AlsConfig"):]
+    body = proto[proto.index("message AlsConfig") :]
     body = body[: body.index("\n}")]
     defaults = dict(re.findall(r"optional \w+ (\w+) = \d+ \[default = ([^\]]+)\]", body))
     signature = inspect.signature(ImplicitALS.__init__).parameters

@@ -8,12 +8,14 @@ import pkgutil
 import re
 from pathlib import Path
 
+import penchant
 import pytest
 
-import penchant
-
-MODULES = ["penchant"] + [f"penchant.{m.name}" for m in pkgutil.iter_modules(penchant.__path__)
-                          if m.name not in ("_penchant", "cli")]
+MODULES = ["penchant"] + [
+    f"penchant.{m.name}"
+    for m in pkgutil.iter_modules(penchant.__path__)
+    if m.name not in ("_penchant", "cli")
+]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import penchant
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import penchant
 from penchant import Interactions
 
 ROWS = {"user": ["b", "a", "b", "c"], "item": [10, 20, 10, 30], "w": [1.0, 2.0, 3.0, 4.0]}
@@ -40,9 +39,7 @@ def test_every_arrow_producer_gives_the_same(make):
     np.testing.assert_array_equal(data.item_users.toarray(), dense(data).T)
 
 
-@pytest.mark.parametrize(
-    ("policy", "wanted"), [("sum", 4.0), ("max", 3.0), ("last", 3.0)]
-)
+@pytest.mark.parametrize(("policy", "wanted"), [("sum", 4.0), ("max", 3.0), ("last", 3.0)])
 def test_duplicates(policy, wanted):
     data = Interactions.from_arrow(pa.table(ROWS), weight="w", duplicates=policy)
     assert dense(data)[0, 0] == wanted
@@ -138,9 +135,7 @@ def test_like_uses_the_dictionaries_and_counts_strangers():
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(
-        st.tuples(
-            st.integers(-(2**63), 2**63 - 1), st.text(max_size=8), st.integers(-3, 3)
-        ),
+        st.tuples(st.integers(-(2**63), 2**63 - 1), st.text(max_size=8), st.integers(-3, 3)),
         max_size=60,
     )
 )

@@ -22,5 +22,8 @@ def test_search_finds_prunes_and_resumes(likes, tmp_path):
     assert 0 < study.best_value <= 1
     assert 1 <= study.best_trial.user_attrs["iterations"] <= 3
     assert set(study.best_params) == {
-        "regularization", "unobserved_weight", "regularization_power", "alpha"
+        "regularization",
+        "unobserved_weight",
+        "regularization_power",
+        "alpha",
     }

@@ -56,10 +56,9 @@ std::vector<double> AlsRow(const AlsObjective& objective, const Table& fixed, co
   Table a = Gram(fixed);
   std::vector<double> b(d, 0.0);
   const int64_t n = rows.offsets[row + 1] - rows.offsets[row];
-  const double lambda =
-      objective.regularization *
-      std::pow(static_cast<double>(n) + w0 * static_cast<double>(fixed.size()),
-               objective.regularization_power);
+  const double lambda = objective.regularization *
+                        std::pow(static_cast<double>(n) + w0 * static_cast<double>(fixed.size()),
+                                 objective.regularization_power);
   for (size_t i = 0; i < d; ++i) {
     for (size_t j = 0; j < d; ++j) a[i][j] *= w0;
     a[i][i] += lambda;

@@ -158,8 +158,8 @@ TEST(SessionTest, ResumeRefusesOtherDataAndOtherParameters) {
   SessionOptions other_data = Options(kAls + checkpoint, PlantedInteractions(60, 40, 3));
   other_data.resume = true;
   EXPECT_THROW(Train(std::move(other_data)), InvalidArgument);
-  SessionOptions other_config = Options("als { factors: 9 iterations: 6 }" + checkpoint,
-                                        PlantedInteractions(60, 40, 2));
+  SessionOptions other_config =
+      Options("als { factors: 9 iterations: 6 }" + checkpoint, PlantedInteractions(60, 40, 2));
   other_config.resume = true;
   EXPECT_THROW(Train(std::move(other_config)), InvalidArgument);
 }
@@ -253,10 +253,10 @@ TEST(PartialFitTest, ReplacedItemsKeepScoresAndEigenbasis) {
   const auto data = PlantedInteractions(60, 40, 2);
   auto model = Train(Options(kAls, data));
   Context context(1);
-  const auto fold = FindAlgorithm(model->manifest.config())
-                        .make_fold_in(std::make_shared<Model>(Model{
-                            model->manifest, model->users, model->items, model->factors.Clone(),
-                            {}}));
+  const auto fold =
+      FindAlgorithm(model->manifest.config())
+          .make_fold_in(std::make_shared<Model>(
+              Model{model->manifest, model->users, model->items, model->factors.Clone(), {}}));
   const Matrix again = fold->Items(context, data->item_users.view());
   // The items were solved last, against these very users: folding them in again changes nothing.
   for (int64_t i = 0; i < 40; ++i) {

@@ -31,9 +31,9 @@ void Resolve(const Interactions& interactions, config::TrainConfig* config) {
   if (interactions.user_items.values.empty()) weight = nnz;
   if (!als->has_alpha()) als->set_alpha(nnz / weight);
   if (!als->has_regularization()) {
-    als->set_regularization(kRegularizationScale *
-                            std::pow(nnz / static_cast<double>(interactions.num_users()),
-                                     als->regularization_power()));
+    als->set_regularization(
+        kRegularizationScale *
+        std::pow(nnz / static_cast<double>(interactions.num_users()), als->regularization_power()));
   }
   if (!als->has_unobserved_weight()) {
     als->set_unobserved_weight(kUnobservedShare * als->alpha() * weight /

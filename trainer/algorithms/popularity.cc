@@ -62,8 +62,9 @@ class PopularityFoldIn : public FoldIn {
   }
 
   std::vector<double> Explain(Context&, const CsrView&, int32_t) override {
-    throw InvalidArgument("popularity scores do not depend on the user, so there is nothing to "
-                          "explain by their interactions");
+    throw InvalidArgument(
+        "popularity scores do not depend on the user, so there is nothing to "
+        "explain by their interactions");
   }
 };
 
