@@ -3,6 +3,7 @@
 #include "kernels/base/blas.h"
 #include "kernels/base/errors.h"
 #include "kernels/base/isa.h"
+#include "kernels/base/log.h"
 #include "python/bindings/bindings.h"
 #include "trainer/session.h"
 
@@ -99,6 +100,15 @@ PYBIND11_MODULE(_penchant, m) {
   });
   m.def("blas", &blas::Description);
   m.def("cuda_unavailable_reason", &CudaUnavailableReason);
+  m.def("set_log_sink", [](py::function sink) {
+    // Held until the process ends: the core may log after Python's own tear-down has begun.
+    auto* held = new py::function(std::move(sink));
+    SetLogSink([held](LogLevel level, const std::string& message) {
+      if (!Py_IsInitialized()) return;
+      py::gil_scoped_acquire gil;
+      (*held)(level == LogLevel::kWarning, message);
+    });
+  });
   BindInteractions(m);
   BindModel(m);
   BindTraining(m);

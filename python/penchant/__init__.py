@@ -8,7 +8,9 @@
 (4, 8)
 """
 
-from . import datasets
+import logging as _logging
+
+from . import _penchant, datasets
 from ._penchant import DataError, DeviceError, NumericError
 from ._penchant import version as _version
 from .doctor import doctor
@@ -19,6 +21,13 @@ from .memory import MemoryEstimate, estimate_memory
 from .tuning import tune
 
 __version__ = _version()
+
+_logger = _logging.getLogger("penchant")
+_penchant.set_log_sink(
+    lambda warning, message: _logger.log(
+        _logging.WARNING if warning else _logging.INFO, message
+    )
+)
 
 __all__ = [
     "DataError",

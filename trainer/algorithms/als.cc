@@ -10,6 +10,7 @@
 #include "kernels/als/loss.h"
 #include "kernels/als/solve_rows.h"
 #include "kernels/base/errors.h"
+#include "kernels/base/log.h"
 #include "kernels/base/philox.h"
 #include "kernels/linalg/eigenbasis.h"
 #include "trainer/registry.h"
@@ -124,7 +125,19 @@ class Als : public Algorithm {
   void Solve(Context& context, MatrixView<float> fixed, const CsrView& observations,
              const RowPlan& plan, MatrixView<float> out) {
     const Eigenbasis basis = RotateToEigenbasis(context, fixed);
-    SolveRows(context, objective_, {fixed, &basis.eigenvalues}, observations, plan, out);
+    if (basis.clamped > 0) {
+      Log(LogLevel::kWarning, internal::Concat("iteration ", iteration_, ": ", basis.clamped,
+                                               " negative eigenvalues of a Gram matrix set to 0"));
+    }
+    const SolveReport report =
+        SolveRows(context, objective_, {fixed, &basis.eigenvalues}, observations, plan, out);
+    if (report.retried_rows > 0) {
+      Log(LogLevel::kWarning,
+          internal::Concat("iteration ", iteration_, ": ", report.retried_rows,
+                           " rows were not positive definite in float32 and were solved again in "
+                           "float64, first row ",
+                           report.first_retried_row));
+    }
   }
 
   static void Copy(const Matrix& from, const char* side, Matrix* to) {
