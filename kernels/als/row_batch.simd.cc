@@ -210,13 +210,17 @@ PENCHANT_INLINE void SubtractProduct(const float* a, const float* b, int64_t dep
 
 constexpr int kUpdateColumns = kLanes == 16 ? 4 : 2;
 
+// A pivot this far below its original diagonal entry has lost every digit of float32.
+constexpr float kLostDigits = 1.0f / (1 << 22);
+
 // Cholesky of I + S in place for kLanes systems S given by lane tiles (left-looking, 4 columns at
-// a time); solves in place for `rhs` (size x kLanes). A lane whose pivot is not positive is
+// a time); solves in place for `rhs` (size x kLanes). S is positive semidefinite, so that every
+// exact pivot is at least 1: a lane with a smaller one, or with one that is all rounding error, is
 // marked in *bad and carries on with pivot 1.
 __attribute__((noinline)) void FactorAndSolve(float* lane_tiles, int64_t size,
                                               float* inverse_pivots, float* rhs, VecMask* bad) {
   const int64_t blocks = size / kTile;
-  const Vec one = Broadcast(1.0f);
+  const Vec one = Broadcast(1.0f), half = Broadcast(0.5f);
   for (int64_t j = 0; j < blocks; ++j) {
     float* row_j = lane_tiles + TileIndex(j, 0) * kTileFloats * kLanes;
     float* diagonal = row_j + j * kTileFloats * kLanes;
@@ -226,9 +230,11 @@ __attribute__((noinline)) void FactorAndSolve(float* lane_tiles, int64_t size,
     Vec y[kTile];
     for (int r = 0; r < kTile; ++r) y[r] = Load(rhs + (depth + r) * kLanes);
     Vec t[kTile][kTile];
+    Vec floor[kTile];
     for (int c = 0; c < kTile; ++c) {
       for (int r = 0; r < kTile; ++r) t[c][r] = Load(diagonal + (c * kTile + r) * kLanes);
       t[c][c] += one;
+      floor[c] = t[c][c] * kLostDigits;
     }
     for (int64_t k = 0; k < depth; ++k) {
       const float* column = row_j + k * kTile * kLanes;
@@ -242,7 +248,7 @@ __attribute__((noinline)) void FactorAndSolve(float* lane_tiles, int64_t size,
     }
     Vec inverse[kTile];
     for (int c = 0; c < kTile; ++c) {
-      const VecMask good = t[c][c] > Vec{};  // false for NaN too
+      const VecMask good = (t[c][c] > half) & (t[c][c] > floor[c]);  // false for NaN too
       *bad |= ~good;
       const Vec pivot = good ? t[c][c] : one;
       inverse[c] = one / Sqrt(pivot);

@@ -213,9 +213,33 @@ TEST_P(SolveRowsTest, ExplainPartsSumToTheScore) {
   }
 }
 
-TEST_P(SolveRowsTest, ExtremeConfidencesAreSolvedAgainInDouble) {
-  // Confidences of 1e12 overflow float32's accuracy: whatever float32 cannot factor must be
-  // reported and come out right all the same.
+TEST_P(SolveRowsTest, WhatFloat32CannotFactorIsSolvedAgainInDoubleAndReported) {
+  // Two items alike with huge confidences: float32 cannot tell their Gram matrix from a singular
+  // one. The rows around it are ordinary.
+  Matrix fixed = RandomMatrix(60, 16, 12, 0.3f);
+  for (int64_t k = 0; k < 16; ++k) fixed.row(8)[k] = fixed.row(7)[k];
+  const Eigenbasis basis = RotateToEigenbasis(context_, fixed.view());
+  for (int64_t n : {4, 30}) {
+    Csr rows = RandomCsr({n, n, n}, 60, 17, true);
+    rows.values.assign(rows.indices.size(), 1.0f);
+    rows.indices[n] = 7;
+    rows.indices[n + 1] = 8;
+    for (int64_t j = 2; j < n; ++j) rows.indices[n + j] = static_cast<int32_t>(8 + j);
+    rows.values[n] = rows.values[n + 1] = 1e12f;
+    Matrix out(3, 16);
+    const SolveReport report = SolveRows(context_, Objective(), {fixed.view(), &basis.eigenvalues},
+                                         rows.view(), RowPlan(rows.view(), 16), out.view());
+    EXPECT_EQ(report.retried_rows, n <= 16 ? 1 : report.retried_rows);
+    EXPECT_EQ(report.first_retried_row, n <= 16 ? 1 : report.first_retried_row);
+    const oracle::Table table = oracle::FromView(fixed.view());
+    for (int64_t i = 0; i < 3; ++i) {
+      EXPECT_LT(RelativeError(out.row(i), oracle::AlsRow(Objective(), table, rows.view(), i)), 2e-3)
+          << "row " << i << " of " << n;
+    }
+  }
+}
+
+TEST_P(SolveRowsTest, ExtremeConfidencesStayFinite) {
   Csr rows = RandomCsr({12, 40}, 60, 17, true);
   rows.values.assign(rows.indices.size(), 1.0f);
   for (size_t j = 0; j < rows.values.size(); j += 2) rows.values[j] = 1e30f;

@@ -171,6 +171,26 @@ def test_kill_at_any_moment_then_resume_gives_the_same_bits(project):
     assert not list(project.glob("*.tmp.*"))
 
 
+def test_ctrl_c_stops_a_fit_in_the_middle_of_an_iteration(project):
+    script = (
+        "import penchant; d = penchant.Interactions.from_parquet('events.parquet', user='who', "
+        "item='what'); print('start', flush=True); "
+        "penchant.ImplicitALS(factors=256, iterations=100000).fit(d, show_progress=False)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.readline()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert "KeyboardInterrupt" in errors and process.returncode != 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_stop_cleanly_with_a_checkpoint(project, number):
     process = start_training(project)

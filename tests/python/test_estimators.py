@@ -344,3 +344,14 @@ def test_defaults_do_not_depend_on_the_unit_of_the_weights(likes):
     assert one.alpha_ == pytest.approx(8 * scaled.alpha_)
     assert one.unobserved_weight_ == pytest.approx(scaled.unobserved_weight_)
     np.testing.assert_allclose(one.item_factors, scaled.item_factors, atol=1e-4)
+
+
+def test_models_of_released_versions_still_open():
+    model = penchant.load(Path(__file__).parents[1] / "golden" / "als-v1.safetensors")
+    assert model.user_factors.shape == (20, 4) and model.item_factors.shape == (15, 4)
+    ids, scores = model.recommend("user-3", N=3, filter_already_liked_items=False)
+    best = np.argsort(
+        -(model.user_factors[model._core.users.rows(["user-3"])] @ model.item_factors.T)
+    )
+    np.testing.assert_array_equal(ids, model._core.items.ids(best[0, :3].astype(np.int32)))
+    assert (np.diff(scores) <= 0).all()
