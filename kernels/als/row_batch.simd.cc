@@ -143,14 +143,15 @@ __attribute__((noinline)) void TransposeTimesPanel(const float* panel, int64_t c
       GramTile sums;
       ComputeGramTile(panel + i0, panel + j0, count, stride, &sums);
       upcoming.Step(steps);
-      for (int c = 0; c < kGramColumns; ++c) {
-        const int64_t tile_column = (j0 + c) / kTile;
-        const float* column = reinterpret_cast<const float*>(sums.sum[c]);
-        for (int q = 0; q < kGramRows / kTile; ++q) {
-          const int64_t tile_row = i0 / kTile + q;
-          if (tile_row < tile_column) continue;
-          float* out = tiles + TileIndex(tile_row, tile_column) * kTileFloats + (c % kTile) * kTile;
-          for (int r = 0; r < kTile; ++r) out[r] += column[q * kTile + r];
+      // A quarter of every column belongs to tile row q, where the columns follow each other.
+      for (int q = 0; q < kGramRows / kTile; ++q) {
+        const int64_t tile_row = i0 / kTile + q;
+        const int64_t below_diagonal = (tile_row + 1) * kTile - j0;
+        const int64_t columns = below_diagonal < kGramColumns ? below_diagonal : kGramColumns;
+        float* out = tiles + TileIndex(tile_row, j0 / kTile) * kTileFloats;
+        for (int64_t c = 0; c < columns; ++c) {
+          const float* column = reinterpret_cast<const float*>(sums.sum[c]) + q * kTile;
+          *reinterpret_cast<Quad*>(out + c * kTile) += *reinterpret_cast<const Quad*>(column);
         }
       }
     }

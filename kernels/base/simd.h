@@ -34,6 +34,7 @@ inline constexpr int kLanes = 4;
 #endif
 
 typedef float Vec __attribute__((vector_size(kLanes * 4), may_alias));
+typedef float Quad __attribute__((vector_size(16), may_alias));
 typedef float UnalignedVec __attribute__((vector_size(kLanes * 4), may_alias, aligned(4)));
 typedef int32_t VecMask __attribute__((vector_size(kLanes * 4), may_alias));
 
