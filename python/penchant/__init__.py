@@ -24,9 +24,7 @@ __version__ = _version()
 
 _logger = _logging.getLogger("penchant")
 _penchant.set_log_sink(
-    lambda warning, message: _logger.log(
-        _logging.WARNING if warning else _logging.INFO, message
-    )
+    lambda warning, message: _logger.log(_logging.WARNING if warning else _logging.INFO, message)
 )
 
 __all__ = [

@@ -90,8 +90,9 @@ class _StopAfterIteration:
     type=click.Path(exists=True, dir_okay=False),
     help="Start from the factors of this model.",
 )
+@click.option("--loss", is_flag=True, help="Compute and show the objective after every iteration.")
 @click.option("--output", "-o", type=click.Path(), help="Where to write the model.")
-def train(config, overrides, resume, warm_start, output) -> None:
+def train(config, overrides, resume, warm_start, loss, output) -> None:
     """Train the model that CONFIG (a .textproto file) describes, judge it and save it."""
     with _explained(config_errors=True):
         run = Run.from_file(config, overrides)
@@ -111,11 +112,11 @@ def train(config, overrides, resume, warm_start, output) -> None:
             )
         with Progress("training") as progress:
 
-            def on_iteration(iteration, total, seconds, loss, validation, checkpointed):
-                progress.update(iteration, total, seconds, loss, validation)
+            def on_iteration(iteration, total, seconds, objective, validation, checkpointed):
+                progress.update(iteration, total, seconds, objective, validation)
                 return not stop.requested
 
-            model = run.train(interactions, resume, earlier, on_iteration)
+            model = run.train(interactions, resume, earlier, on_iteration, loss)
         if stop.requested:
             kept = run.fields["checkpoint_directory"]
             raise Failure(

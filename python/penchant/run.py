@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import _penchant, datasets
-from .estimators import FactorModel, _wrap
+from .estimators import wrap
 from .evaluation import Evaluation, evaluate
+from .factor_model import FactorModel
 from .interactions import Interactions
 
 
@@ -84,7 +85,12 @@ class Run:
         return self._path(self.fields["output"]) if self.fields["output"] else None
 
     def train(
-        self, interactions: Interactions, resume: bool = False, warm_start=None, on_iteration=None
+        self,
+        interactions: Interactions,
+        resume: bool = False,
+        warm_start=None,
+        on_iteration=None,
+        compute_loss: bool = False,
     ) -> FactorModel:
         """Train on the interactions as the config says."""
         fields = self.fields
@@ -99,10 +105,10 @@ class Run:
             interactions._core,
             None if warm_start is None else warm_start._core.data,
             resume,
-            False,
+            compute_loss,
             on_iteration,
         )
-        model = _wrap(_penchant.Model(data))
+        model = wrap(_penchant.Model(data))
         model.num_threads = fields["num_threads"]
         model._interactions = interactions
         return model

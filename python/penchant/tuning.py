@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .estimators import FactorModel, ImplicitALS
+from .estimators import ImplicitALS
 from .evaluation import evaluate
+from .factor_model import FactorModel
 from .interactions import Interactions
 
 

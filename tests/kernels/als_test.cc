@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -137,6 +139,30 @@ TEST_P(SolveRowsTest, SameBitsForAnyNumberOfThreadsAndCompany) {
               RowPlan(alone.view(), 48), out.view());
     EXPECT_EQ(0, std::memcmp(out.row(0), a.out.row(i), 48 * sizeof(float))) << "row " << i;
   }
+}
+
+TEST_P(SolveRowsTest, OffsetsBeyondThirtyTwoBits) {
+  // Rows that lie past entry 2^31 of an index array that is reserved, not filled.
+  const Csr rows = RandomCsr({5, 40}, 60, 41, true);
+  const int64_t shift = (int64_t{1} << 31) + 1024;
+  const size_t bytes = static_cast<size_t>(shift + rows.nnz()) * sizeof(int32_t);
+  void* reserved = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(reserved, MAP_FAILED);
+  auto* indices = static_cast<int32_t*>(reserved);
+  std::copy(rows.indices.begin(), rows.indices.end(), indices + shift);
+  const std::vector<int64_t> offsets = {shift, shift + 5, shift + 45};
+  const CsrView far{2, 60, offsets.data(), indices, nullptr};
+  Matrix fixed = RandomMatrix(60, 16, 3, 0.3f);
+  const Eigenbasis basis = RotateToEigenbasis(context_, fixed.view());
+  Matrix out(2, 16);
+  SolveRows(context_, Objective(), {fixed.view(), &basis.eigenvalues}, far, RowPlan(far, 16),
+            out.view());
+  const oracle::Table table = oracle::FromView(fixed.view());
+  for (int64_t i = 0; i < 2; ++i) {
+    EXPECT_LT(RelativeError(out.row(i), oracle::AlsRow(Objective(), table, rows.view(), i)), 2e-5);
+  }
+  munmap(reserved, bytes);
 }
 
 TEST_P(SolveRowsTest, LeavesNeighboursAndPaddingAlone) {

@@ -355,3 +355,10 @@ def test_models_of_released_versions_still_open():
     )
     np.testing.assert_array_equal(ids, model._core.items.ids(best[0, :3].astype(np.int32)))
     assert (np.diff(scores) <= 0).all()
+
+
+def test_more_than_a_thousand_factors(likes):
+    model = ImplicitALS(factors=1030, iterations=2).fit(likes, show_progress=False)
+    assert np.isfinite(model.user_factors).all()
+    scores = model.user_factors @ model.item_factors.T
+    assert scores[likes.toarray() > 0].mean() > 5 * scores[likes.toarray() == 0].mean()
