@@ -25,8 +25,8 @@ def choose():
     fit, validation = train.split_random(0.1, seed=1)
     best = None
     for factors in (512,):  # the width is fixed beforehand at 1024: wider is better here
-        for unobserved in (0.003, 0.006, 0.012):
-            for regularization in (0.02, 0.03, 0.045):
+        for unobserved in (0.006, 0.012, 0.024):
+            for regularization in (0.013, 0.02, 0.03):
                 previous = None
                 for iteration in range(1, 5):
                     model = penchant.ImplicitALS(
