@@ -40,7 +40,7 @@ struct RowBatch {
 // Order up to which systems are solved one a lane; larger ones go to LAPACK row by row.
 inline constexpr int64_t kMaxLaneOrder = 256;
 // Observations of a long-side row gathered at a time.
-inline constexpr int64_t kPanelRows = 128;
+inline constexpr int64_t kPanelRows = 256;
 
 struct RowBatchKernels {
   int lanes;

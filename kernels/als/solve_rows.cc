@@ -39,12 +39,8 @@ namespace {
 // Floating-point work below which a unit of rows is not worth handing out alone.
 constexpr double kUnitFlops = 4e6;
 
-// The short side is taken while n <= kShortSideShare * factors (measured: bench/kernels_bench).
-constexpr double kShortSideShare = 1.0;
-
-bool IsShortSide(int64_t n, int64_t factors) {
-  return static_cast<double>(n) <= kShortSideShare * static_cast<double>(factors);
-}
+// Which side is cheaper by flops; taking the long side from 0.85 factors on measured no faster.
+bool IsShortSide(int64_t n, int64_t factors) { return n <= factors; }
 
 double RowFlops(int64_t n, int64_t factors) {
   const double rows = static_cast<double>(n), d = static_cast<double>(factors);
