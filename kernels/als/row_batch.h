@@ -13,6 +13,8 @@
 
 #include <cstdint>
 
+#include "kernels/linalg/gram_panel.h"
+
 namespace penchant {
 
 inline constexpr int kMaxBatchLanes = 16;
@@ -39,9 +41,6 @@ struct RowBatch {
 
 // Order up to which systems are solved one a lane; larger ones go to LAPACK row by row.
 inline constexpr int64_t kMaxLaneOrder = 256;
-// Observations of a long-side row gathered at a time.
-inline constexpr int64_t kPanelRows = 256;
-
 struct RowBatchKernels {
   int lanes;
   // Scratch needed by a batch of this order.
@@ -51,9 +50,6 @@ struct RowBatchKernels {
   void (*gather_panel)(const float* table, int64_t stride, const int32_t* ids,
                        const float* root_weight, const float* root_inverse_diagonal, int64_t count,
                        float* panel);
-  // upper(gram) += panel' panel, dense row-major stride x stride, for `count` panel rows.
-  // Works in tiles: entries below the diagonal inside diagonal tiles are written too.
-  void (*accumulate_gram)(const float* panel, int64_t count, int64_t stride, float* gram);
 };
 
 const RowBatchKernels& SelectedRowBatchKernels();

@@ -173,13 +173,13 @@ bool SolveLargeRow(const RowBatchKernels& kernels, const FixedSide& fixed, const
       const int64_t count = std::min(kPanelRows, n - first);
       kernels.gather_panel(fixed.table.data, stride, row.ids + first, row.root_weight + first,
                            row.root_inverse_diagonal, count, panel);
-      kernels.accumulate_gram(panel, count, stride, system);
+      SelectedAccumulateGram()(panel, count, stride, system);
       for (int64_t j = 0; j < count; ++j) {
         const float target = row.target[first + j];
         for (int64_t k = 0; k < stride; ++k) rhs[k] += target * panel[j * stride + k];
       }
     }
-    // accumulate_gram fills the upper triangle; the solver reads the lower one.
+    // The kernel fills the upper triangle; the solver reads the lower one.
     for (int64_t i = 0; i < stride; ++i) {
       system[i * system_stride + i] += 1.0f;
       for (int64_t j = 0; j < i; ++j) system[i * system_stride + j] = system[j * system_stride + i];

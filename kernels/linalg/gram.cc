@@ -2,10 +2,31 @@
 
 #include <algorithm>
 
-#include "kernels/als/row_batch.h"
+#include "kernels/base/isa.h"
 #include "kernels/base/memory.h"
+#include "kernels/linalg/gram_panel.h"
 
 namespace penchant {
+
+#if defined(__x86_64__)
+extern const AccumulateGramKernel kAccumulateGram_v3;
+extern const AccumulateGramKernel kAccumulateGram_v4;
+#endif
+extern const AccumulateGramKernel kAccumulateGram_v2;
+
+AccumulateGramKernel SelectedAccumulateGram() {
+  switch (SelectedIsa()) {
+#if defined(__x86_64__)
+    case Isa::kV4:
+      return kAccumulateGram_v4;
+    case Isa::kV3:
+      return kAccumulateGram_v3;
+#endif
+    default:
+      return kAccumulateGram_v2;
+  }
+}
+
 namespace {
 
 // Rows whose products are summed in float32 before they join the double sum.
@@ -16,7 +37,7 @@ constexpr int64_t kBlockRows = 4096;
 std::vector<double> Gram(Context& context, MatrixView<const float> table) {
   const int64_t d = table.cols;
   const int64_t stride = table.stride;
-  const RowBatchKernels& kernels = SelectedRowBatchKernels();
+  const AccumulateGramKernel accumulate = SelectedAccumulateGram();
   std::vector<double> gram(d * d, 0.0);
   const int64_t num_blocks = (table.rows + kBlockRows - 1) / kBlockRows;
   // A wave of blocks at a time bounds the memory; waves and blocks are added in order.
@@ -30,7 +51,7 @@ std::vector<double> Gram(Context& context, MatrixView<const float> table) {
       const int64_t begin = (first + b) * kBlockRows;
       const int64_t end = std::min(begin + kBlockRows, table.rows);
       for (int64_t row = begin; row < end; row += kPanelRows) {
-        kernels.accumulate_gram(table.row(row), std::min(kPanelRows, end - row), stride, sum);
+        accumulate(table.row(row), std::min(kPanelRows, end - row), stride, sum);
       }
     });
     for (int64_t b = 0; b < count; ++b) {
