@@ -120,9 +120,7 @@ void BindInteractions(py::module_& m) {
       .def_property_readonly("is_range", &IdDictionary::is_range)
       .def("rows", &RowsOf, py::arg("ids"), "Dense rows of the ids, -1 where unknown.")
       .def("ids", &IdsOf, py::arg("rows"), "Ids of dense rows.")
-      .def("grown", &Grown, py::arg("ids"), "A copy with further ids at the end.")
-      .def_static("range",
-                  [](int64_t n) { return std::make_shared<IdDictionary>(IdDictionary::Range(n)); });
+      .def("grown", &Grown, py::arg("ids"), "A copy with further ids at the end.");
 
   py::class_<InteractionsBuilder>(m, "InteractionsBuilder")
       .def(py::init([](const std::string& duplicates, int64_t max_bad_rows, DictionaryPtr users,

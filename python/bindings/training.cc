@@ -138,9 +138,6 @@ void BindTraining(py::module_& m) {
   m.def("validate_config",
         [](const std::string& text) { ValidateTrainConfig(ParseTrainConfig(text, "config")); });
   m.def("config_fields", &ConfigFields, py::arg("text"));
-  m.def("checkpoint_path", [](const std::string& text) {
-    return Session::CheckpointPath(ParseTrainConfig(text, "config"));
-  });
 }
 
 }  // namespace penchant::python

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +44,3 @@ def movielens():
         return penchant.datasets.movielens_100k_path()
     except OSError as error:
         pytest.skip(f"MovieLens-100K cannot be fetched: {error}")
-
-
-@pytest.fixture
-def scratch(tmp_path, monkeypatch):
-    """A working folder of the test's own."""
-    monkeypatch.chdir(tmp_path)
-    return Path(os.getcwd())

@@ -145,12 +145,6 @@ def start_training(project, *extra):
     return process
 
 
-@pytest.fixture(scope="module")
-def unbroken(tmp_path_factory):
-    """Factors of the slow run, never interrupted, by project content (which is seeded)."""
-    return {}
-
-
 def factors_of(project, *extra):
     done = penchant_command("train", "run.textproto", *SLOW, *extra, cwd=project)
     assert done.returncode == 0, done.stderr
