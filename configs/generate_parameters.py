@@ -8,7 +8,7 @@ from pathlib import Path
 HEAD = """# Parameters
 
 Generated from configs/train_config.proto by `./dev format`; every field of a training config, in
-the text-proto form that `penchant train` takes. `--set message.field=value` overrides one.
+the text-proto form that `penchant train` takes. `--set als.factors=64` overrides one.
 """
 
 FIELD = re.compile(
@@ -18,7 +18,10 @@ FIELD = re.compile(
 
 
 def main() -> None:
-    lines = (Path(__file__).parent / "train_config.proto").read_text().splitlines()
+    text = (Path(__file__).parent / "train_config.proto").read_text()
+    lines = text.splitlines()
+    run = text[text.index("message TrainConfig") :]
+    path_of = {m["type"]: m["name"] for m in FIELD.finditer(run) if m["type"][0].isupper()}
     print(HEAD)
     comment: list[str] = []
     depth = 0
@@ -29,7 +32,8 @@ def main() -> None:
             continue
         message = re.match(r"message (\w+) \{(\})?", text)
         if message:
-            print(f"## {message[1]}\n\n{' '.join(comment)}\n")
+            path = path_of.get(message[1])
+            print(f"## {path or 'The run'}\n\n{' '.join(comment)}\n")
             if not message[2]:
                 print("| field | type | default | meaning |\n|---|---|---|---|")
                 depth = 1
@@ -39,7 +43,9 @@ def main() -> None:
         if depth and field:
             kind = ("repeated " if field["label"] == "repeated " else "") + field["type"]
             default = field["default"] or ""
-            print(f"| {field['name']} | {kind} | {default} | {' '.join(comment)} |")
+            meaning = ' '.join(comment).replace('|', r'\|')
+            name = f"{path}.{field['name']}" if path else field["name"]
+            print(f"| {name} | {kind} | {default} | {meaning} |")
         if text == "}" and depth and not line.startswith(" "):
             print()
             depth = 0

@@ -47,8 +47,8 @@ PENCHANT_INLINE void SubtractProduct(const float* a, const float* b, int64_t dep
 
 constexpr int kUpdateColumns = kLanes == 16 ? 4 : 2;
 
-// A pivot this far below its original diagonal entry has lost every digit of float32.
-constexpr float kLostDigits = 1.0f / (1 << 22);
+// A pivot this far below its original diagonal entry keeps hardly two digits of float32.
+constexpr float kLostDigits = 1.0f / (1 << 18);
 
 // Cholesky of I + S in place for kLanes systems S given by lane tiles (left-looking, 4 columns at
 // a time); solves in place for `rhs` (size x kLanes). S is positive semidefinite, so that every

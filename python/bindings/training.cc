@@ -3,6 +3,7 @@
 #include "trainer/config.h"
 #include "trainer/evaluator.h"
 #include "trainer/memory_estimate.h"
+#include "trainer/registry.h"
 #include "trainer/session.h"
 
 namespace penchant::python {
@@ -137,6 +138,14 @@ void BindTraining(py::module_& m) {
   m.def("parse_config", &ParseConfig, py::arg("text"), py::arg("name"), py::arg("overrides"));
   m.def("validate_config",
         [](const std::string& text) { ValidateTrainConfig(ParseTrainConfig(text, "config")); });
+  m.def(
+      "resolve_config",
+      [](const std::string& text, const Interactions& interactions) {
+        config::TrainConfig config = ParseTrainConfig(text, "config");
+        FindAlgorithm(config).resolve(interactions, &config);
+        return TrainConfigText(config);
+      },
+      py::arg("text"), py::arg("interactions"));
   m.def("config_fields", &ConfigFields, py::arg("text"));
 }
 

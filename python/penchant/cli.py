@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import click
@@ -100,6 +101,7 @@ def train(config, overrides, resume, warm_start, loss, output) -> None:
     if output is None:
         raise Failure("nowhere to write the model: set output in the config or pass --output", 2)
     with _explained(), _StopAfterIteration() as stop:
+        _require_writable(Path(output))
         earlier = load(warm_start) if warm_start else None
         interactions, test = run.data(grow=earlier)
         _tell(run.report)
@@ -129,9 +131,17 @@ def train(config, overrides, resume, warm_start, loss, output) -> None:
             evaluation = run.evaluate(model, test)
             model._core.add_metrics(evaluation.metrics)
             click.echo(str(evaluation))
-        Path(output).parent.mkdir(parents=True, exist_ok=True)
         model.save(output)
         click.echo(f"wrote {output}")
+
+
+def _require_writable(output: Path) -> None:
+    """Makes the output's folder and tries it, so that no training is lost for want of it."""
+    if output.is_dir():
+        raise Failure(f"--output {output} is a folder; wanted the path of a file", 2)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=output.parent):
+        pass
 
 
 def _counts(interactions: Interactions) -> str:
@@ -193,13 +203,17 @@ def _require_same_data(fitted, interactions) -> None:
         )
 
 
-def _id(text: str, dictionary):
-    if dictionary.is_string:
-        return text
+def _id(text: str, dictionary, side: str):
+    """The id that `text` names among the model's users or items."""
     try:
-        return int(text)
+        given = text if dictionary.is_string else int(text)
     except ValueError as error:
-        raise Failure(f"this model's ids are integers; got {text!r}", 2) from error
+        raise Failure(f"this model's {side} are integers; got {text!r}", 2) from error
+    if dictionary.rows([given])[0] < 0:
+        raise Failure(
+            f"{text!r} is not among the {len(dictionary):,} {side} this model was trained on"
+        )
+    return given
 
 
 def _print_ranked(ids, scores, as_json) -> None:
@@ -233,7 +247,7 @@ def recommend(model, user, count, config, as_json) -> None:
         else:
             click.echo("items the user already has are not left out: pass --config", err=True)
         ids, scores = fitted.recommend(
-            _id(user, fitted._core.users),
+            _id(user, fitted._core.users, "users"),
             history,
             N=count,
             filter_already_liked_items=config is not None,
@@ -254,9 +268,9 @@ def similar(model, item, user, count, as_json) -> None:
     with _explained():
         fitted = load(model)
         if item is not None:
-            ids, scores = fitted.similar_items(_id(item, fitted._core.items), N=count)
+            ids, scores = fitted.similar_items(_id(item, fitted._core.items, "items"), N=count)
         else:
-            ids, scores = fitted.similar_users(_id(user, fitted._core.users), N=count)
+            ids, scores = fitted.similar_users(_id(user, fitted._core.users, "users"), N=count)
         _print_ranked(ids, scores, as_json)
 
 

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from . import _penchant
 from .estimators import ImplicitALS
 from .evaluation import evaluate
 from .factor_model import FactorModel
 from .interactions import Interactions
 
 
-def als_space(trial) -> dict:
-    """The default search space of `ImplicitALS`."""
-    return {
-        "regularization": trial.suggest_float("regularization", 1e-4, 0.3, log=True),
-        "unobserved_weight": trial.suggest_float("unobserved_weight", 1e-3, 1.0, log=True),
-        "regularization_power": trial.suggest_float("regularization_power", 0.0, 1.0),
-        "alpha": trial.suggest_float("alpha", 0.1, 10.0, log=True),
-    }
+def als_space(interactions: Interactions) -> Callable:
+    """The default search space of `ImplicitALS`: factors of 30 around what the data decides."""
+    text = _penchant.resolve_config("als {}", interactions._core)
+    start = _penchant.config_fields(text)["als"]
+
+    def around(trial, name):
+        return trial.suggest_float(name, start[name] / 30, start[name] * 30, log=True)
+
+    def space(trial) -> dict:
+        return {
+            "regularization": around(trial, "regularization"),
+            "unobserved_weight": around(trial, "unobserved_weight"),
+            "regularization_power": trial.suggest_float("regularization_power", 0.0, 1.0),
+            "alpha": around(trial, "alpha"),
+        }
+
+    return space
 
 
 def tune(
@@ -46,7 +56,7 @@ def tune(
     estimator : estimator, optional
         Fixed parameters are taken from it; `ImplicitALS` by default.
     space : callable, optional
-        ``space(trial) -> dict`` of parameters; `als_space` by default.
+        ``space(trial) -> dict`` of parameters; ``als_space(interactions)`` by default.
     metric : str
         NAME@K, maximized after every iteration; trials that fall behind are pruned.
     trials : int
@@ -73,7 +83,7 @@ def tune(
     else:
         train = interactions
     base = estimator if estimator is not None else ImplicitALS()
-    choose = space or als_space
+    choose = space or als_space(train)
 
     def objective(trial):
         model = type(base)(**{**base.get_params(), **choose(trial)})

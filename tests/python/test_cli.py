@@ -196,3 +196,19 @@ def test_signals_stop_cleanly_with_a_checkpoint(project, number):
     assert (
         penchant_command("train", "run.textproto", *SLOW, "--resume", cwd=project).returncode == 0
     )
+
+
+def test_output_is_tried_before_the_training(project):
+    (project / "file").write_text("")
+    refused = penchant_command(
+        "train", "run.textproto", "--output", "file/model.safetensors", cwd=project
+    )
+    assert refused.returncode == 1
+    assert "training on" not in refused.stderr
+
+
+def test_an_unknown_user_is_named_in_the_shells_words(project):
+    penchant_command("train", "run.textproto", cwd=project)
+    refused = penchant_command("recommend", "model.safetensors", "--user", "nobody", cwd=project)
+    assert refused.returncode == 1
+    assert "'nobody' is not among the 80 users" in refused.stderr
