@@ -1,6 +1,8 @@
 // GFLOP/s of the kernels beside single-threaded sgemm, the machine's practical limit.
 #include <benchmark/benchmark.h>
 
+#include <cstdlib>
+#include <string>
 #include <vector>
 
 #include "kernels/als/solve_rows.h"
@@ -42,11 +44,17 @@ void Sgemm(benchmark::State& state) {
 }
 BENCHMARK(Sgemm)->Arg(64)->Arg(128)->Arg(256)->Arg(512);
 
+// $PENCHANT_BENCH_DEVICE ("cuda"), or the CPU.
+std::string Device() {
+  const char* device = std::getenv("PENCHANT_BENCH_DEVICE");
+  return device != nullptr ? device : "cpu";
+}
+
 // Rows of n observations against d factors; flops as the solver's shorter side needs them.
 void SolveRowsOf(benchmark::State& state) {
   const int64_t n = state.range(0), d = state.range(1), rows = 512, items = 4096;
-  Context context(1);
-  Matrix table = RandomTable(items, d);
+  Context context(1, Device());
+  DeviceMatrix table(context, RandomTable(items, d));
   const Eigenbasis basis = RotateToEigenbasis(context, table.view());
   std::vector<int64_t> offsets(rows + 1);
   std::vector<int32_t> indices(rows * n);
@@ -54,13 +62,17 @@ void SolveRowsOf(benchmark::State& state) {
   for (int64_t e = 0; e < rows * n; ++e) {
     indices[e] = static_cast<int32_t>((e / n * 7919 + e % n * (items / n)) % items);
   }
-  const CsrView observations{rows, items, offsets.data(), indices.data(), nullptr};
-  const RowPlan plan(observations, d);
+  const DeviceCsr observations(context,
+                               {rows, items, offsets.data(), indices.data(), nullptr});
+  const RowPlan plan(context, observations.view(), d);
   const AlsObjective objective;
-  Matrix out(rows, d);
+  DeviceMatrix out(context, rows, d);
+  SolveReport report;
+  context.Synchronize();
   for (auto _ : state) {
-    SolveRows(context, objective, {table.view(), &basis.eigenvalues}, observations, plan,
-              out.view());
+    SolveRows(context, objective, {table.view(), basis.eigenvalues.data()}, observations.view(),
+              plan, out.view(), &report);
+    context.Synchronize();
   }
   const double order = static_cast<double>(n <= d ? n : d),
                other = static_cast<double>(n <= d ? d : n);
@@ -89,37 +101,41 @@ BENCHMARK(SolveRowsOf)
     ->Args({2048, 512});
 
 void GramOf(benchmark::State& state) {
-  Context context(1);
-  const Matrix table = RandomTable(32768, state.range(0));
+  Context context(1, Device());
+  const DeviceMatrix table(context, RandomTable(32768, state.range(0)));
   for (auto _ : state) benchmark::DoNotOptimize(Gram(context, table.view()));
   Report(state, 32768.0 * state.range(0) * state.range(0));
 }
 BENCHMARK(GramOf)->Arg(64)->Arg(128)->Arg(256)->Arg(512);
 
 void RotateTable(benchmark::State& state) {
-  Context context(1);
-  Matrix table = RandomTable(32768, state.range(0));
-  const Matrix rotation = RandomTable(state.range(0), state.range(0));
+  Context context(1, Device());
+  const DeviceMatrix rotation(context, RandomTable(state.range(0), state.range(0)));
   for (auto _ : state) {
     state.PauseTiming();
-    table = RandomTable(32768, state.range(0));  // values would grow without bound
+    // Anew: values would grow without bound.
+    DeviceMatrix table(context, RandomTable(32768, state.range(0)));
+    context.Synchronize();
     state.ResumeTiming();
-    Rotate(context, rotation, table.view());
+    Rotate(context, rotation.view(), table.view());
+    context.Synchronize();
   }
   Report(state, 2.0 * 32768 * state.range(0) * state.range(0));
 }
 BENCHMARK(RotateTable)->Arg(64)->Arg(256)->Iterations(5);
 
 void TopTwenty(benchmark::State& state) {
-  Context context(1);
-  const Matrix items = RandomTable(40000, state.range(0)), users = RandomTable(480, state.range(0));
+  Context context(1, Device());
+  const DeviceMatrix items(context, RandomTable(40000, state.range(0)));
+  const DeviceMatrix users(context, RandomTable(480, state.range(0)));
   const ItemIndex index(context, items.view());
-  std::vector<int32_t> ids(480 * 20);
-  std::vector<float> scores(480 * 20);
+  DeviceBuffer<int32_t> ids(context, 480 * 20);
+  DeviceBuffer<float> scores(context, 480 * 20);
   TopKOptions options;
   options.k = 20;
   for (auto _ : state) {
     TopK(context, users.view(), index, options, ids.data(), scores.data());
+    context.Synchronize();
   }
   Report(state, 2.0 * 480 * 40000 * state.range(0));
 }

@@ -29,6 +29,12 @@ struct MemoryItem {
   int64_t bytes;
 };
 
+// User and item factors on a context's device.
+struct FactorViews {
+  MatrixView<const float> users;
+  MatrixView<const float> items;
+};
+
 class Algorithm {
  public:
   virtual ~Algorithm() = default;
@@ -41,17 +47,19 @@ class Algorithm {
   virtual void Initialize(Context& context, const Interactions& interactions, uint64_t seed,
                           const FactorTables* start) = 0;
 
-  // One pass over the data. Leaves the tables consistent; throws NumericError when a table holds a
-  // non-finite value afterwards.
+  // One pass over the data, finished on return. Leaves the tables consistent; throws NumericError
+  // when a table holds a non-finite value afterwards.
   virtual void RunIteration(Context& context) = 0;
 
   // The training objective at the present tables.
   virtual double Loss(Context& context) const = 0;
 
-  virtual const FactorTables& tables() const = 0;
-
-  // Moves the tables out; the algorithm is finished.
-  virtual FactorTables TakeTables() = 0;
+  // The tables where they are, on the context's device.
+  virtual FactorViews factors() const = 0;
+  // A copy of them on the host.
+  virtual FactorTables Snapshot(Context& context) const = 0;
+  // Moves the tables out, to the host; the algorithm is finished.
+  virtual FactorTables TakeTables(Context& context) = 0;
 
   // Turns tables of this algorithm into those of a finished model (same scores).
   virtual void Finalize(Context& context, FactorTables* tables) const = 0;
@@ -69,9 +77,6 @@ class FoldIn {
   // the score of the folded-in user. Throws InvalidArgument where the algorithm has none.
   virtual std::vector<double> Explain(Context& context, const CsrView& user, int32_t item) = 0;
 };
-
-// Throws NumericError naming the table, first bad row and iteration if a factor is not finite.
-void RequireFinite(MatrixView<const float> table, const char* name, int iteration);
 
 }  // namespace penchant
 

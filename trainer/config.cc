@@ -4,7 +4,9 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/text_format.h>
 
+#include "kernels/base/context.h"
 #include "kernels/base/errors.h"
+#include "trainer/memory_estimate.h"
 #include "trainer/registry.h"
 
 namespace penchant {
@@ -92,7 +94,8 @@ std::string TrainConfigText(const config::TrainConfig& config) {
 
 void ValidateTrainConfig(const config::TrainConfig& config) {
   FindAlgorithm(config).make(config);  // throws on parameters outside their domains
-  ResolveDevice(config.device());
+  RequireDevice(config.device());
+  ParseBytes(config.memory_budget());
   RequireFraction(config.evaluation().test_fraction(), false, "evaluation.test_fraction");
   const std::string& split = config.evaluation().split();
   PENCHANT_REQUIRE(split == "none" || split == "time" || split == "last" || split == "random",

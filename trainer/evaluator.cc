@@ -4,7 +4,9 @@
 #include <cstring>
 
 #include "io/dataset/interactions.h"
+#include "kernels/base/device_memory.h"
 #include "kernels/base/errors.h"
+#include "kernels/score/gather_rows.h"
 #include "kernels/score/top_k.h"
 
 namespace penchant {
@@ -12,6 +14,25 @@ namespace {
 
 // Test users whose lists are held at a time.
 constexpr int64_t kUsersAtATime = 65536;
+
+// The rows of `matrix` (null: empty ones) of these users, one after the other, on the device.
+DeviceCsr RowsOf(Context& context, const CsrView* matrix, std::span<const int32_t> users,
+                 int64_t cols) {
+  std::vector<int64_t> offsets = {0};
+  std::vector<int32_t> indices;
+  for (int32_t user : users) {
+    if (matrix != nullptr && user < matrix->rows) {
+      const auto row = matrix->row_indices(user);
+      indices.insert(indices.end(), row.begin(), row.end());
+    }
+    offsets.push_back(static_cast<int64_t>(indices.size()));
+  }
+  DeviceCsr rows(context, static_cast<int64_t>(users.size()), cols,
+                 static_cast<int64_t>(indices.size()), /*weighted=*/false);
+  CopyIn<int64_t>(context, offsets, rows.offsets());
+  CopyIn<int32_t>(context, indices, rows.indices());
+  return rows;
+}
 
 }  // namespace
 
@@ -42,44 +63,35 @@ Evaluation Evaluate(Context& context, MatrixView<const float> users, MatrixView<
     PENCHANT_REQUIRE(k >= 1, "k must be at least 1; got ", k);
     evaluation.at_k.push_back({k, std::vector<RankingMetrics>(num_users), 0.0});
   }
-  std::vector<std::vector<uint8_t>> recommended(cutoffs.size(),
-                                                std::vector<uint8_t>(items.rows, 0));
   const ItemIndex index(context, items);
+  const DeviceCsr test_rows(context, test);
+  std::vector<DeviceBuffer<uint8_t>> recommended;
+  for (size_t c = 0; c < cutoffs.size(); ++c) recommended.emplace_back(context, items.rows);
   for (int64_t begin = 0; begin < num_users; begin += kUsersAtATime) {
     const int64_t count = std::min(kUsersAtATime, num_users - begin);
-    // The users of this part, with their training items beside them.
-    Matrix queries(count, users.cols);
-    std::vector<int64_t> offsets = {0};
-    std::vector<int32_t> seen;
-    for (int64_t i = 0; i < count; ++i) {
-      const int32_t user = evaluation.users[begin + i];
-      std::memcpy(queries.row(i), users.row(user), users.cols * sizeof(float));
-      if (train != nullptr && user < train->rows) {
-        const auto row = train->row_indices(user);
-        seen.insert(seen.end(), row.begin(), row.end());
-      }
-      offsets.push_back(static_cast<int64_t>(seen.size()));
-    }
-    const CsrView exclusions{count, items.rows, offsets.data(), seen.data(), nullptr};
+    const std::span<const int32_t> part(evaluation.users.data() + begin,
+                                        static_cast<size_t>(count));
+    const DeviceBuffer<int32_t> rows = Upload<int32_t>(context, part);
+    DeviceMatrix queries(context, count, users.cols);
+    GatherRows(context, users, rows.data(), queries.view());
+    const DeviceCsr exclusions = RowsOf(context, train, part, items.rows);
     TopKOptions options;
     options.k = longest;
-    options.exclusions = &exclusions;
-    std::vector<int32_t> ids(count * longest);
-    std::vector<float> scores(count * longest);
+    options.exclusions = &exclusions.view();
+    DeviceBuffer<int32_t> ids(context, count * longest);
+    DeviceBuffer<float> scores(context, count * longest);
     TopK(context, queries.view(), index, options, ids.data(), scores.data());
-    for (int64_t i = 0; i < count; ++i) {
-      const std::span<const int32_t> list(ids.data() + i * longest, longest);
-      const auto truth = test.row_indices(evaluation.users[begin + i]);
-      for (size_t c = 0; c < cutoffs.size(); ++c) {
-        evaluation.at_k[c].per_user[begin + i] = ComputeMetrics(list, truth, cutoffs[c]);
-        for (int32_t item : list.first(cutoffs[c])) {
-          if (item >= 0) recommended[c][item] = 1;
-        }
-      }
+    DeviceBuffer<RankingMetrics> metrics(context, count);
+    for (size_t c = 0; c < cutoffs.size(); ++c) {
+      JudgeLists(context, {ids.data(), count, longest, rows.data(), test_rows.view(), cutoffs[c]},
+                 metrics.data(), recommended[c].data());
+      const std::vector<RankingMetrics> judged = Download(context, metrics);
+      std::copy(judged.begin(), judged.end(), evaluation.at_k[c].per_user.begin() + begin);
     }
   }
   for (size_t c = 0; c < cutoffs.size(); ++c) {
-    const int64_t covered = std::count(recommended[c].begin(), recommended[c].end(), 1);
+    const std::vector<uint8_t> marks = Download(context, recommended[c]);
+    const int64_t covered = std::count(marks.begin(), marks.end(), 1);
     evaluation.at_k[c].coverage = static_cast<double>(covered) / static_cast<double>(items.rows);
   }
   return evaluation;

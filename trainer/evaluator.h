@@ -23,7 +23,8 @@ struct Evaluation {
   std::vector<EvaluationAtK> at_k;
 };
 
-// Judges dot-product scores of user and item tables over the whole catalogue. Items of `train`
+// Judges dot-product scores of user and item tables, which lie on the context's device, over the
+// whole catalogue. Items of `train`
 // (null: none) are never recommended. Throws InvalidArgument when the shapes differ, when no user
 // has a test item, and DataError when train and test share pairs.
 Evaluation Evaluate(Context& context, MatrixView<const float> users, MatrixView<const float> items,

@@ -13,17 +13,21 @@ namespace penchant {
 
 struct MemoryEstimate {
   std::vector<MemoryItem> items;
-  int64_t interactions_bytes = 0;  // both orientations, already there when training starts
+  int64_t interactions_bytes = 0;  // already there when training starts: on the CPU both orientations
   int64_t training_bytes = 0;      // what training adds
   int64_t total() const { return interactions_bytes + training_bytes; }
 };
 
-// `num_threads` = 0 counts the machine's CPUs.
+// Memory of the device that trains: the machine's, or with `cuda` the GPU's. `num_threads` = 0
+// counts the machine's CPUs.
 MemoryEstimate EstimateMemory(const config::TrainConfig& config, const ProblemShape& shape,
-                              int num_threads);
+                              int num_threads, bool cuda = false);
 
 // Bytes this process may still take: the least of what the machine and its cgroup have left.
 int64_t AvailableMemory();
+
+// The bytes of "12GB", "800 MiB" or "1000000"; 0 of an empty text. InvalidArgument otherwise.
+int64_t ParseBytes(const std::string& text);
 
 // "1.50 GB" and the like.
 std::string FormatBytes(int64_t bytes);

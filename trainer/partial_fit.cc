@@ -43,9 +43,14 @@ void ReplaceItems(Context& context, std::shared_ptr<const IdDictionary> items,
   ReplaceRows(items->size(), rows, factors, &model->factors.items);
   model->items = std::move(items);
   if (model->factors.item_eigenvalues.empty()) return;
-  const Eigenbasis basis = RotateToEigenbasis(context, model->factors.items.view());
-  Rotate(context, basis.rotation, model->factors.users.view());
-  model->factors.item_eigenvalues = basis.eigenvalues;
+  DeviceMatrix item_table(context, std::move(model->factors.items));
+  DeviceMatrix user_table(context, std::move(model->factors.users));
+  const Eigenbasis basis = RotateToEigenbasis(context, item_table.view());
+  Rotate(context, basis.rotation.view(), user_table.view());
+  context.Synchronize();
+  model->factors.item_eigenvalues = Download(context, basis.eigenvalues);
+  model->factors.items = item_table.Release(context);
+  model->factors.users = user_table.Release(context);
 }
 
 }  // namespace penchant

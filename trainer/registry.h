@@ -18,8 +18,9 @@ struct AlgorithmEntry {
   void (*resolve)(const Interactions& interactions, config::TrainConfig* config);
   std::unique_ptr<Algorithm> (*make)(const config::TrainConfig& config);
   std::unique_ptr<FoldIn> (*make_fold_in)(std::shared_ptr<const Model> model);
+  // On the machine, or with `cuda` on the GPU.
   std::vector<MemoryItem> (*estimate)(const config::TrainConfig& config, const ProblemShape& shape,
-                                      int num_threads);
+                                      int num_threads, bool cuda);
 };
 
 std::span<const AlgorithmEntry> Registry();

@@ -72,16 +72,6 @@ void CheckWeights(const Interactions& train, const config::TrainConfig& config) 
 
 const char* Version() { return PENCHANT_VERSION; }
 
-void RequireFinite(MatrixView<const float> table, const char* name, int iteration) {
-  for (int64_t i = 0; i < table.rows; ++i) {
-    bool finite = true;
-    for (int64_t k = 0; k < table.cols; ++k) finite &= std::isfinite(table.row(i)[k]);
-    PENCHANT_CHECK(finite, NumericError, name, " holds a non-finite value first in row ", i,
-                   " after iteration ", iteration,
-                   "; check the weights' range, or raise regularization");
-  }
-}
-
 std::string Session::CheckpointPath(const config::TrainConfig& config) {
   const std::string& directory = config.checkpoint().directory();
   if (directory.empty()) return "";
@@ -97,22 +87,24 @@ Session::Session(SessionOptions options) : options_(std::move(options)) {
                    "resume needs checkpoint.directory");
   FindAlgorithm(options_.config).resolve(*options_.train, &options_.config);
   CheckWeights(*options_.train, options_.config);
-  CheckMemory();
   PrepareParts();
 }
 
-void Session::CheckMemory() const {
+void Session::CheckMemory(const Context& context) const {
   const Interactions& train = *options_.train;
   const ProblemShape shape{
       train.num_users(), train.num_items(), train.nnz(), !train.user_items.values.empty(),
       std::max(LongestRow(train.user_items.view()), LongestRow(train.item_users.view()))};
+  const CudaDevice* cuda = context.cuda();
   const MemoryEstimate estimate =
-      EstimateMemory(options_.config, shape, options_.config.num_threads());
-  const int64_t budget = options_.config.memory_budget();
+      EstimateMemory(options_.config, shape, context.num_threads(), cuda != nullptr);
+  const int64_t budget = ParseBytes(options_.config.memory_budget());
   const int64_t needed = budget > 0 ? estimate.total() : estimate.training_bytes;
-  const int64_t allowed = budget > 0 ? budget : AvailableMemory();
+  const int64_t available = cuda != nullptr ? cuda->facts().free_bytes : AvailableMemory();
+  const int64_t allowed = budget > 0 ? budget : available;
   if (needed <= allowed) return;
-  std::string message = "training needs " + FormatBytes(needed) + " and " + FormatBytes(allowed) +
+  std::string message = "training on " + context.device_name() + " needs " + FormatBytes(needed) +
+                        " and " + FormatBytes(allowed) +
                         (budget > 0 ? " are allowed (memory_budget):" : " are available:");
   for (const MemoryItem& item : estimate.items) {
     message += "\n  " + FormatBytes(item.bytes) + "  " + item.what;
@@ -170,7 +162,7 @@ int Session::Resume() {
   return saved.iterations_done();
 }
 
-bool Session::WriteCheckpoint(const FactorTables& tables) {
+bool Session::WriteCheckpoint(Context& context, const Algorithm& algorithm) {
   const std::string path = CheckpointPath(options_.config);
   if (path.empty()) return false;
   std::filesystem::create_directories(options_.config.checkpoint().directory());
@@ -179,21 +171,23 @@ bool Session::WriteCheckpoint(const FactorTables& tables) {
   model.manifest.set_kind("checkpoint");
   model.users = options_.train->users;
   model.items = options_.train->items;
-  model.factors = tables.Clone();
+  model.factors = algorithm.Snapshot(context);
   if (validation_) model.best = best_.Clone();
   SaveModel(model, path);
   return true;
 }
 
-double Session::Validate(Context& context, const FactorTables& tables) const {
+double Session::Validate(Context& context, const FactorViews& factors) const {
   const WatchedMetric watched = ParseMetric(options_.config.early_stopping().metric());
   const CsrView train = train_->user_items.view();
-  const Evaluation evaluation = Evaluate(context, tables.users.view(), tables.items.view(),
+  const Evaluation evaluation = Evaluate(context, factors.users, factors.items,
                                          validation_->user_items.view(), &train, {watched.k});
   return MeanMetric(evaluation.at_k[0], watched.name);
 }
 
 std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) {
+  CheckMemory(context);
+  if (context.cuda()) context.cuda()->set_memory_budget(ParseBytes(options_.config.memory_budget()));
   const std::unique_ptr<Algorithm> algorithm = FindAlgorithm(options_.config).make(options_.config);
   const int done = Resume();
   const FactorTables* start = checkpoint_           ? &checkpoint_->factors
@@ -221,12 +215,12 @@ std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) 
       report.loss = &loss;
     }
     if (validation_) {
-      validation = Validate(context, algorithm->tables());
+      validation = Validate(context, algorithm->factors());
       record->set_validation(validation);
       report.validation = &validation;
       if (best_.users.cols() == 0 || validation > best_value_) {
         best_value_ = validation;
-        best_ = algorithm->tables().Clone();
+        best_ = algorithm->Snapshot(context);
         manifest_.set_best_iteration(iteration);
         since_best_ = 0;
       } else {
@@ -235,11 +229,11 @@ std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) 
       stop = since_best_ >= early.patience();
     }
     if (iteration % options_.config.checkpoint().every() == 0) {
-      report.checkpointed = WriteCheckpoint(algorithm->tables());
+      report.checkpointed = WriteCheckpoint(context, *algorithm);
     }
     report.seconds = Seconds() - begin;
     if (callback && !callback(report)) {
-      if (!report.checkpointed) WriteCheckpoint(algorithm->tables());
+      if (!report.checkpointed) WriteCheckpoint(context, *algorithm);
       break;
     }
   }
@@ -247,7 +241,7 @@ std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) 
   model->manifest = manifest_;
   model->users = options_.train->users;
   model->items = options_.train->items;
-  model->factors = best_.users.cols() > 0 ? std::move(best_) : algorithm->TakeTables();
+  model->factors = best_.users.cols() > 0 ? std::move(best_) : algorithm->TakeTables(context);
   algorithm->Finalize(context, &model->factors);
   return model;
 }

@@ -10,6 +10,7 @@
 #include "io/dataset/interactions.h"
 #include "io/model/model.h"
 #include "kernels/base/context.h"
+#include "trainer/algorithm.h"
 
 namespace penchant {
 
@@ -36,22 +37,22 @@ class Session {
   // Called after each iteration; false stops training (with a checkpoint, if they are on).
   using Callback = std::function<bool(const IterationReport&)>;
 
-  // Checks config, data and memory: InvalidArgument, or DeviceError with the estimate when the run
-  // cannot fit.
+  // Checks config and data: InvalidArgument says what is wrong.
   explicit Session(SessionOptions options);
 
   // Trains and returns the model: of the best iteration under early stopping, else the last one.
+  // DeviceError with the estimate when the run cannot fit the context's device.
   std::shared_ptr<Model> Run(Context& context, const Callback& callback);
 
   static std::string CheckpointPath(const config::TrainConfig& config);
 
  private:
   void PrepareParts();
-  void CheckMemory() const;
+  void CheckMemory(const Context& context) const;
   // Restores a checkpoint; returns the iterations it had done.
   int Resume();
-  bool WriteCheckpoint(const FactorTables& tables);
-  double Validate(Context& context, const FactorTables& tables) const;
+  bool WriteCheckpoint(Context& context, const Algorithm& algorithm);
+  double Validate(Context& context, const FactorViews& factors) const;
 
   SessionOptions options_;
   std::shared_ptr<const Interactions> train_;

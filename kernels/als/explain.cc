@@ -20,7 +20,7 @@ std::vector<double> ExplainScore(const AlsObjective& objective, const FixedSide&
   std::vector<double> system(d * d, 0.0), v(d);
   std::vector<double> weights(n);
   for (int64_t k = 0; k < d; ++k) {
-    system[k * d + k] = objective.unobserved_weight * (*fixed.eigenvalues)[k] + lambda;
+    system[k * d + k] = objective.unobserved_weight * fixed.eigenvalues[k] + lambda;
     v[k] = fixed.table.row(item)[k];
   }
   for (int64_t j = 0; j < n; ++j) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/base/errors.h"
+#include "kernels/cuda_ops.h"
 #include "kernels/linalg/gram.h"
 
 namespace penchant {
@@ -31,6 +32,9 @@ double AlsLoss(Context& context, const AlsObjective& objective, MatrixView<const
                const CsrView& item_users) {
   PENCHANT_REQUIRE(users.rows == user_items.rows && items.rows == user_items.cols,
                    "AlsLoss: factors and interactions differ in shape");
+  if (context.cuda()) {
+    return context.cuda()->ops().als_loss(context, objective, users, items, user_items, item_users);
+  }
   const double w0 = objective.unobserved_weight;
   const int64_t num_blocks = (users.rows + kBlockRows - 1) / kBlockRows;
   std::vector<double> observed(num_blocks, 0.0);

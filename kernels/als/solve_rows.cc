@@ -12,6 +12,7 @@
 #include "kernels/base/errors.h"
 #include "kernels/base/isa.h"
 #include "kernels/base/memory.h"
+#include "kernels/cuda_ops.h"
 
 namespace penchant {
 
@@ -93,7 +94,7 @@ void FillRootInverseDiagonal(const AlsObjective& objective, const FixedSide& fix
   const double lambda = objective.RowRegularization(n, fixed.table.rows);
   const int64_t d = fixed.table.cols;
   for (int64_t k = 0; k < d; ++k) {
-    const double diagonal = objective.unobserved_weight * (*fixed.eigenvalues)[k] + lambda;
+    const double diagonal = objective.unobserved_weight * fixed.eigenvalues[k] + lambda;
     out[k] = static_cast<float>(1.0 / std::sqrt(diagonal));
   }
   std::fill(out + d, out + fixed.table.stride, 0.0f);
@@ -246,10 +247,7 @@ class Worker {
       if (!batch_.failed[k]) continue;
       const int32_t row = plan_.order()[position + k];
       retried_.push_back(row);
-      PENCHANT_CHECK(SolveRowInDouble(fixed_, batch_.rows[k], out_.stride), NumericError,
-                     "the system of row ", row, " is not positive definite even in float64; its ",
-                     Length(position + k),
-                     " observations or the other side's factors hold non-finite or extreme values");
+      if (!SolveRowInDouble(fixed_, batch_.rows[k], out_.stride)) ThrowNotPositive(row);
     }
     return count;
   }
@@ -324,7 +322,18 @@ void AlsObjective::Validate() const {
                    regularization_power);
 }
 
-RowPlan::RowPlan(const CsrView& rows, int64_t factors) : order_(rows.rows) {
+void ThrowNotPositive(int64_t row) {
+  throw NumericError(internal::Concat(
+      "the system of row ", row, " is not positive definite even in float64; its observations or "
+      "the other side's factors hold non-finite or extreme values"));
+}
+
+RowPlan::RowPlan(Context& context, const CsrView& rows, int64_t factors) {
+  if (context.cuda()) {
+    cuda_ = context.cuda()->ops().plan_rows(context, rows, factors);
+    return;
+  }
+  order_.resize(rows.rows);
   std::iota(order_.begin(), order_.end(), 0);
   std::stable_sort(order_.begin(), order_.end(),
                    [&](int32_t a, int32_t b) { return rows.row_size(a) > rows.row_size(b); });
@@ -342,39 +351,51 @@ RowPlan::RowPlan(const CsrView& rows, int64_t factors) : order_(rows.rows) {
   }
 }
 
-SolveReport SolveRows(Context& context, const AlsObjective& objective, const FixedSide& fixed,
-                      const CsrView& rows, const RowPlan& plan, MatrixView<float> out) {
+void SolveRows(Context& context, const AlsObjective& objective, const FixedSide& fixed,
+               const CsrView& rows, const RowPlan& plan, MatrixView<float> out,
+               SolveReport* report) {
   PENCHANT_REQUIRE(rows.cols == fixed.table.rows, "SolveRows: the observations name ", rows.cols,
                    " fixed rows, the table has ", fixed.table.rows);
   PENCHANT_REQUIRE(out.rows == rows.rows && out.cols == fixed.table.cols,
                    "SolveRows: the result is ", out.rows, " x ", out.cols, ", wanted ", rows.rows,
                    " x ", fixed.table.cols);
-  PENCHANT_REQUIRE(static_cast<int64_t>(fixed.eigenvalues->size()) == fixed.table.cols,
-                   "SolveRows: ", fixed.eigenvalues->size(), " eigenvalues for ", fixed.table.cols,
-                   " factors");
   objective.Validate();
+  if (context.cuda()) {
+    return context.cuda()->ops().solve_rows(context, objective, fixed, rows, plan, out, report);
+  }
   std::vector<Worker> workers;
   for (int worker = 0; worker < context.num_threads(); ++worker) {
     workers.emplace_back(objective, fixed, rows, plan, out);
   }
   const int64_t units = static_cast<int64_t>(plan.unit_begin().size()) - 1;
   context.ParallelFor(units, [&](int64_t unit, int worker) { workers[worker].SolveUnit(unit); });
-  SolveReport report;
+  *report = SolveReport();
   for (const Worker& worker : workers) {
-    report.retried_rows += static_cast<int64_t>(worker.retried().size());
+    report->retried_rows += static_cast<int64_t>(worker.retried().size());
     for (int32_t row : worker.retried()) {
-      if (report.first_retried_row < 0 || row < report.first_retried_row) {
-        report.first_retried_row = row;
+      if (report->first_retried_row < 0 || row < report->first_retried_row) {
+        report->first_retried_row = row;
       }
     }
   }
-  return report;
 }
 
 int64_t SolveRowsScratchBytes(int64_t longest_row, int64_t factors, int num_threads) {
   const int64_t inputs = 2 * std::max(longest_row, kMaxBatchLanes * std::min(longest_row, factors));
   return num_threads * static_cast<int64_t>(sizeof(float)) *
          (ScratchFloats(longest_row, factors) + inputs + kMaxBatchLanes * PaddedStride(factors));
+}
+
+int64_t CudaSolveRowsBytes(int64_t rows, int64_t nnz, int64_t longest_row, int64_t factors) {
+  const int64_t order = std::min(longest_row, factors);
+  const int64_t tiles = PaddedStride(2 * factors) * PaddedStride(2 * factors) / 2;  // at least
+  int64_t bytes = rows * (4 + 4) + kDoubleBlocks * (order * order + order) * 8;
+  if (longest_row > kChunkObservations) {
+    const int64_t chunks = nnz / kChunkObservations + rows;
+    bytes += std::min(chunks * tiles * 4, kChunkSumBytes + longest_row / kChunkObservations * tiles);
+  }
+  if (order > 128) bytes += kGlobalTileBytes;  // where a block's shared memory is too small
+  return bytes;
 }
 
 }  // namespace penchant

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "kernels/base/context.h"
+#include "kernels/base/device_memory.h"
 #include "kernels/base/view.h"
 
 namespace penchant {
@@ -34,27 +35,54 @@ struct AlsObjective {
   void Validate() const;
 };
 
-// The fixed side in its eigenbasis (linalg/eigenbasis.h).
+// The fixed side in its eigenbasis (linalg/eigenbasis.h), on the context's device.
 struct FixedSide {
-  MatrixView<const float> table;           // rotated; zero padding columns
-  const std::vector<double>* eigenvalues;  // of table' table, table.cols of them
+  MatrixView<const float> table;        // rotated; zero padding columns
+  const double* eigenvalues = nullptr;  // of table' table, table.cols of them
+};
+
+// Rows that the CUDA twin solves with one launch: [begin, end) of a plan's order.
+struct CudaRowPart {
+  int64_t begin = 0;
+  int64_t end = 0;
+  int64_t longest = 0;  // observations of the longest of them
+  bool short_side = true;
+  bool in_chunks = false;  // rows so long that several blocks share one
+};
+
+// A stretch of the observations of one very long row, for a block of its own.
+struct RowChunk {
+  int32_t row = 0;
+  int32_t count = 0;
+  int64_t first = 0;  // observation within the row
+};
+
+struct CudaRowPlan {
+  DeviceBuffer<int32_t> order;  // by falling length
+  std::vector<CudaRowPart> parts;
+  std::vector<int64_t> chunk_begin;  // of row order[k]: chunks [chunk_begin[k], chunk_begin[k + 1])
+  DeviceBuffer<RowChunk> chunks;
+  DeviceBuffer<int64_t> chunk_begin_on_device;
 };
 
 // The order in which a sparse matrix's rows are solved: by falling number of observations, so
 // that the rows of a batch are alike. Depends on the matrix and the number of factors alone.
 class RowPlan {
  public:
-  RowPlan(const CsrView& rows, int64_t factors);
+  RowPlan(Context& context, const CsrView& rows, int64_t factors);
 
+  // The CPU's order, and its work units: rows [unit_begin[k], unit_begin[k + 1]) of it.
   const std::vector<int32_t>& order() const { return order_; }
-  // Work units: rows [unit_begin[k], unit_begin[k + 1]) of order().
   const std::vector<int64_t>& unit_begin() const { return unit_begin_; }
   int64_t longest() const { return longest_; }
+
+  const CudaRowPlan& cuda() const { return cuda_; }
 
  private:
   std::vector<int32_t> order_;
   std::vector<int64_t> unit_begin_;
   int64_t longest_ = 0;
+  CudaRowPlan cuda_;
 };
 
 struct SolveReport {
@@ -62,15 +90,28 @@ struct SolveReport {
   int64_t first_retried_row = -1;
 };
 
-// Solves rows [0, rows.rows) into `out` (rows.rows x factors). Returns what needed float64.
-// The result has the same bits for any number of threads and any subset of rows in the plan's
-// batches. REQUIRES: rows.cols == fixed.table.rows, finite non-zero values, out.cols ==
-// fixed.table.cols. Throws NumericError when even float64 finds a row's system not positive.
-SolveReport SolveRows(Context& context, const AlsObjective& objective, const FixedSide& fixed,
-                      const CsrView& rows, const RowPlan& plan, MatrixView<float> out);
+// Solves rows [0, rows.rows) into `out` (rows.rows x factors). `report`, which the caller keeps
+// until context.Synchronize() has returned, then holds what needed float64. The result has the
+// same bits for any number of threads and any subset of rows in the plan's batches. REQUIRES:
+// rows.cols == fixed.table.rows, finite non-zero values, out.cols == fixed.table.cols. Throws
+// NumericError (on CUDA from Synchronize) when even float64 finds a row's system not positive.
+void SolveRows(Context& context, const AlsObjective& objective, const FixedSide& fixed,
+               const CsrView& rows, const RowPlan& plan, MatrixView<float> out,
+               SolveReport* report);
+
+// The error's wording, for both twins.
+[[noreturn]] void ThrowNotPositive(int64_t row);
 
 // Bytes of scratch SolveRows takes for this shape, for memory estimates.
 int64_t SolveRowsScratchBytes(int64_t longest_row, int64_t factors, int num_threads);
+// The same on CUDA, for a side of `rows` rows with `nnz` observations.
+int64_t CudaSolveRowsBytes(int64_t rows, int64_t nnz, int64_t longest_row, int64_t factors);
+
+// Limits of the CUDA twin's scratch.
+inline constexpr int64_t kChunkObservations = 4096;  // of a row that one block sums
+inline constexpr int64_t kChunkSumBytes = int64_t{256} << 20;
+inline constexpr int64_t kGlobalTileBytes = int64_t{256} << 20;
+inline constexpr int64_t kDoubleBlocks = 8;  // that solve failed rows in float64
 
 }  // namespace penchant
 

@@ -3,28 +3,40 @@
 #define PENCHANT_KERNELS_BASE_CONTEXT_H_
 
 #include <functional>
+#include <memory>
 #include <string>
 
+#include "kernels/base/cuda_device.h"
 #include "kernels/base/thread_pool.h"
 
 namespace penchant {
 
-// The devices a caller can ask for. Only "auto" may choose; "cuda" without one is a DeviceError.
-enum class Device { kCpu, kCuda };
+// Opens "auto", "cpu", "cuda" or "cuda:N"; null is the CPU. Only "auto" may choose the CPU, and
+// says so once, with the reason. Throws InvalidArgument for other words and DeviceError, saying
+// what is in the way, when CUDA is asked for and cannot be had.
+std::shared_ptr<CudaDevice> OpenDevice(const std::string& name);
 
-// Parses "auto", "cpu", "cuda" or "cuda:N". Throws InvalidArgument for other words and
-// DeviceError, saying what is in the way, when CUDA is asked for and cannot be had.
-Device ResolveDevice(const std::string& name);
+// Throws what OpenDevice would, without opening anything.
+void RequireDevice(const std::string& name);
 
-// Why CUDA cannot be used by this build on this machine; empty when it can.
-std::string CudaUnavailableReason();
+// Why CUDA device `index` cannot be used by this build on this machine; empty when it can.
+std::string CudaUnavailableReason(int index = 0);
 
 class Context {
  public:
   explicit Context(int num_threads = 0, const std::string& device = "cpu")
-      : device_(ResolveDevice(device)), pool_(num_threads) {}
+      : cuda_(OpenDevice(device)), pool_(num_threads) {}
 
-  Device device() const { return device_; }
+  // The CUDA device that ops run on; null: the CPU. Views given to an op lie in its memory.
+  CudaDevice* cuda() const { return cuda_.get(); }
+  const std::shared_ptr<CudaDevice>& shared_cuda() const { return cuda_; }
+  // "cpu" or "cuda:N".
+  std::string device_name() const;
+  // Waits for the device and settles deferred checks, which may throw. Nothing on the CPU.
+  void Synchronize() const {
+    if (cuda_) cuda_->Synchronize();
+  }
+
   ThreadPool& pool() { return pool_; }
   int num_threads() const { return pool_.num_threads(); }
 
@@ -40,7 +52,7 @@ class Context {
   }
 
  private:
-  Device device_;
+  std::shared_ptr<CudaDevice> cuda_;
   ThreadPool pool_;
   std::function<void()> poll_;
 };

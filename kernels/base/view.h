@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/base/host_device.h"
+
 namespace penchant {
 
 // A row-major table: row i starts at data + i * stride, stride >= cols (both in elements).
@@ -16,7 +18,7 @@ struct MatrixView {
   int64_t cols = 0;
   int64_t stride = 0;
 
-  T* row(int64_t i) const { return data + i * stride; }
+  PENCHANT_HOST_DEVICE T* row(int64_t i) const { return data + i * stride; }
   operator MatrixView<const T>() const { return {data, rows, cols, stride}; }
 };
 

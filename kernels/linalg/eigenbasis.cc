@@ -5,6 +5,7 @@
 
 #include "kernels/base/blas.h"
 #include "kernels/base/errors.h"
+#include "kernels/cuda_ops.h"
 #include "kernels/linalg/gram.h"
 
 namespace penchant {
@@ -14,15 +15,15 @@ constexpr int64_t kBlockRows = 256;
 
 }  // namespace
 
-Eigenbasis DecomposeGram(const std::vector<double>& gram, int64_t d) {
+GramDecomposition DecomposeGram(std::span<const double> gram, int64_t d) {
   for (double value : gram) {
     PENCHANT_CHECK(std::isfinite(value), NumericError,
                    "the factors' Gram matrix holds a non-finite value");
   }
-  std::vector<double> vectors = gram;
+  std::vector<double> vectors(gram.begin(), gram.end());
   std::vector<double> ascending(d);
   blas::SymmetricEigen(d, vectors.data(), ascending.data());
-  Eigenbasis basis;
+  GramDecomposition basis;
   basis.eigenvalues.resize(d);
   basis.rotation = Matrix(d, d);
   const double largest = d > 0 ? std::max(ascending.back(), 0.0) : 0.0;
@@ -43,7 +44,8 @@ Eigenbasis DecomposeGram(const std::vector<double>& gram, int64_t d) {
   return basis;
 }
 
-void Rotate(Context& context, const Matrix& rotation, MatrixView<float> table) {
+void Rotate(Context& context, MatrixView<const float> rotation, MatrixView<float> table) {
+  if (context.cuda()) return context.cuda()->ops().rotate(context, rotation, table);
   const int64_t d = table.cols;
   const int64_t stride = table.stride;
   Buffer<float> scratch(context.num_threads() * kBlockRows * stride);
@@ -52,7 +54,7 @@ void Rotate(Context& context, const Matrix& rotation, MatrixView<float> table) {
     const int64_t begin = block * kBlockRows;
     const int64_t count = std::min(kBlockRows, table.rows - begin);
     float* rotated = scratch.data() + worker * kBlockRows * stride;
-    blas::Multiply(count, d, d, table.row(begin), stride, rotation.row(0), rotation.stride(),
+    blas::Multiply(count, d, d, table.row(begin), stride, rotation.data, rotation.stride,
                    rotated, stride);
     for (int64_t i = 0; i < count; ++i) {
       std::copy(rotated + i * stride, rotated + i * stride + d, table.row(begin + i));
@@ -61,9 +63,12 @@ void Rotate(Context& context, const Matrix& rotation, MatrixView<float> table) {
 }
 
 Eigenbasis RotateToEigenbasis(Context& context, MatrixView<float> table) {
-  Eigenbasis basis = DecomposeGram(Gram(context, table), table.cols);
-  Rotate(context, basis.rotation, table);
-  return basis;
+  if (context.cuda()) return context.cuda()->ops().rotate_to_eigenbasis(context, table);
+  GramDecomposition decomposition = DecomposeGram(Gram(context, table), table.cols);
+  Rotate(context, decomposition.rotation.view(), table);
+  return {Upload<double>(context, decomposition.eigenvalues),
+          DeviceMatrix(context, std::move(decomposition.rotation)),
+          std::make_shared<const int64_t>(decomposition.clamped)};
 }
 
 }  // namespace penchant

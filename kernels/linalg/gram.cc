@@ -4,6 +4,7 @@
 
 #include "kernels/base/isa.h"
 #include "kernels/base/memory.h"
+#include "kernels/cuda_ops.h"
 #include "kernels/linalg/gram_panel.h"
 
 namespace penchant {
@@ -35,6 +36,7 @@ constexpr int64_t kBlockRows = 4096;
 }  // namespace
 
 std::vector<double> Gram(Context& context, MatrixView<const float> table) {
+  if (context.cuda()) return context.cuda()->ops().gram(context, table);
   const int64_t d = table.cols;
   const int64_t stride = table.stride;
   const AccumulateGramKernel accumulate = SelectedAccumulateGram();

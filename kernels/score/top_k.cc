@@ -9,6 +9,8 @@
 
 #include "kernels/base/errors.h"
 #include "kernels/base/isa.h"
+#include "kernels/cuda_ops.h"
+#include "kernels/score/gather_rows.h"
 #include "kernels/score/score_tile.h"
 
 namespace penchant {
@@ -88,25 +90,38 @@ class Best {
 }  // namespace
 
 ItemIndex::ItemIndex(Context& context, MatrixView<const float> items)
-    : ItemIndex(context, items, [&] {
-        std::vector<int32_t> all(items.rows);
-        std::iota(all.begin(), all.end(), 0);
-        return all;
-      }()) {}
+    : num_items_(items.rows), depth_(items.cols), max_id_(items.rows - 1), cuda_items_(items) {
+  if (context.cuda()) return;
+  ids_.resize(num_items_);
+  std::iota(ids_.begin(), ids_.end(), 0);
+  Pack(context, items);
+}
 
 ItemIndex::ItemIndex(Context& context, MatrixView<const float> items,
                      std::span<const int32_t> subset)
     : num_items_(static_cast<int64_t>(subset.size())),
-      num_panels_((num_items_ + kPanelItems - 1) / kPanelItems),
       depth_(items.cols),
-      panels_(num_panels_ * kPanelItems * items.cols),
-      ids_(num_panels_ * kPanelItems, -1),
-      norm_bounds_(num_panels_ + 1, 0.0f) {
-  std::copy(subset.begin(), subset.end(), ids_.begin());
+      ids_(subset.begin(), subset.end()) {
   for (int32_t id : subset) {
     PENCHANT_REQUIRE(id >= 0 && id < items.rows, "item row ", id, " is outside [0, ", items.rows,
                      ")");
+    max_id_ = std::max<int64_t>(max_id_, id);
   }
+  if (!context.cuda()) {
+    Pack(context, items);
+    return;
+  }
+  cuda_ids_ = Upload<int32_t>(context, ids_);
+  cuda_subset_ = DeviceMatrix(context, num_items_, items.cols);
+  GatherRows(context, items, cuda_ids_.data(), cuda_subset_.view());
+  cuda_items_ = cuda_subset_.view();
+}
+
+void ItemIndex::Pack(Context& context, MatrixView<const float> items) {
+  num_panels_ = (num_items_ + kPanelItems - 1) / kPanelItems;
+  panels_ = Buffer<float>(num_panels_ * kPanelItems * items.cols);
+  ids_.resize(num_panels_ * kPanelItems, -1);
+  norm_bounds_.resize(num_panels_ + 1, 0.0f);
   std::vector<float> norms(items.rows);
   context.ParallelFor((num_items_ + 4095) / 4096, [&](int64_t block, int) {
     const int64_t end = std::min(num_items_, (block + 1) * 4096);
@@ -119,7 +134,6 @@ ItemIndex::ItemIndex(Context& context, MatrixView<const float> items,
     return norms[a] > norms[b] || (norms[a] == norms[b] && a < b);
   };
   std::sort(ids_.begin(), ids_.begin() + num_items_, order);
-  for (int64_t i = 0; i < num_items_; ++i) max_id_ = std::max<int64_t>(max_id_, ids_[i]);
   for (int64_t p = num_panels_ - 1; p >= 0; --p) {
     const float norm = norms[ids_[p * kPanelItems]];
     norm_bounds_[p] = std::isnan(norm) ? std::numeric_limits<float>::infinity() : norm;
@@ -148,6 +162,9 @@ void TopK(Context& context, MatrixView<const float> queries, const ItemIndex& in
   PENCHANT_REQUIRE(options.exclusions == nullptr || options.exclusions->rows == queries.rows,
                    "exclusions have ", options.exclusions ? options.exclusions->rows : 0,
                    " rows for ", queries.rows, " queries");
+  if (context.cuda()) {
+    return context.cuda()->ops().top_k(context, queries, index, options, ids, scores);
+  }
   const ScoreTileKernels& kernels = SelectedScoreTileKernels();
   const int64_t group = kernels.queries;
   const int64_t block = group * kQueryGroups;
@@ -204,6 +221,38 @@ void TopK(Context& context, MatrixView<const float> queries, const ItemIndex& in
       best[q].Write(ids + (begin + q) * k, scores + (begin + q) * k);
     }
   });
+}
+
+TopLists TopKFromHost(Context& context, MatrixView<const float> queries, const ItemIndex& index,
+                      const TopKOptions& options, int64_t num_denied) {
+  PENCHANT_REQUIRE(options.k >= 1, "the number of recommendations must be at least 1; got ",
+                   options.k);
+  const int64_t size = queries.rows * options.k;
+  TopLists lists;
+  if (!context.cuda()) {
+    lists.ids.resize(size);
+    lists.scores.resize(size);
+    TopK(context, queries, index, options, lists.ids.data(), lists.scores.data());
+    return lists;
+  }
+  TopKOptions on_device = options;
+  const DeviceMatrix table(context, queries);
+  DeviceCsr exclusions;
+  if (options.exclusions != nullptr) {
+    exclusions = DeviceCsr(context, *options.exclusions);
+    on_device.exclusions = &exclusions.view();
+  }
+  DeviceBuffer<uint8_t> denied;
+  if (options.denied != nullptr) {
+    denied = Upload<uint8_t>(context, {options.denied, static_cast<size_t>(num_denied)});
+    on_device.denied = denied.data();
+  }
+  DeviceBuffer<int32_t> ids(context, size);
+  DeviceBuffer<float> scores(context, size);
+  TopK(context, table.view(), index, on_device, ids.data(), scores.data());
+  lists.ids = Download(context, ids);
+  lists.scores = Download(context, scores);
+  return lists;
 }
 
 }  // namespace penchant

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "kernels/base/context.h"
-#include "kernels/base/memory.h"
+#include "kernels/base/device_memory.h"
 #include "kernels/base/view.h"
 
 namespace penchant {
@@ -15,6 +15,8 @@ namespace penchant {
 // Items packed for scoring: by falling norm, in panels of 32, factor by factor. The order lets a
 // search stop, exactly, once |query| |item| cannot reach the k-th best score any more
 // (Cauchy-Schwarz with a margin for rounding).
+//
+// On CUDA nothing is packed: the index refers to `items`, which must outlive it, or copies a subset.
 class ItemIndex {
  public:
   // Packs all rows of `items`.
@@ -32,7 +34,13 @@ class ItemIndex {
   int64_t num_items() const { return num_items_; }
   int64_t max_id() const { return max_id_; }
 
+  // CUDA: the rows to score, and the item row of each (null: its position).
+  MatrixView<const float> cuda_items() const { return cuda_items_; }
+  const int32_t* cuda_ids() const { return cuda_ids_.size() > 0 ? cuda_ids_.data() : nullptr; }
+
  private:
+  void Pack(Context& context, MatrixView<const float> items);
+
   int64_t num_items_ = 0;
   int64_t num_panels_ = 0;
   int64_t depth_ = 0;
@@ -40,8 +48,12 @@ class ItemIndex {
   Buffer<float> panels_;
   std::vector<int32_t> ids_;
   std::vector<float> norm_bounds_;
+  MatrixView<const float> cuda_items_;
+  DeviceMatrix cuda_subset_;
+  DeviceBuffer<int32_t> cuda_ids_;
 };
 
+// Everything but k lies on the context's device.
 struct TopKOptions {
   int64_t k = 10;
   // Row q lists the items never returned for query q, sorted ascending. Null: none.
@@ -52,9 +64,20 @@ struct TopKOptions {
 
 // For every query row the k best items, best first; ties go to the smaller item row. Where fewer
 // than k items are left, ids are -1 and scores -infinity. ids and scores are queries x k.
-// A NaN score is never returned. REQUIRES: queries.cols == index.depth() before padding.
+// A NaN score is never returned. All pointers are on the context's device. REQUIRES: queries.cols
+// == index.depth() before padding.
 void TopK(Context& context, MatrixView<const float> queries, const ItemIndex& index,
           const TopKOptions& options, int32_t* ids, float* scores);
+
+// Lists on the host.
+struct TopLists {
+  std::vector<int32_t> ids;
+  std::vector<float> scores;
+};
+
+// TopK with queries, exclusions and deny list (of `num_denied` rows) from the host.
+TopLists TopKFromHost(Context& context, MatrixView<const float> queries, const ItemIndex& index,
+                      const TopKOptions& options, int64_t num_denied);
 
 }  // namespace penchant
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/base/errors.h"
+#include "kernels/cuda_ops.h"
 
 namespace penchant {
 namespace {
@@ -33,7 +34,36 @@ float Merge(Duplicates duplicates, float old_value, float value) {
   return value;
 }
 
+// A host matrix where a context on the CPU has its memory.
+DeviceCsr Owned(Context& context, const Csr& csr) {
+  DeviceCsr owned(context, csr.rows, csr.cols, csr.nnz(), !csr.values.empty());
+  std::copy(csr.offsets.begin(), csr.offsets.end(), owned.offsets());
+  std::copy(csr.indices.begin(), csr.indices.end(), owned.indices());
+  std::copy(csr.values.begin(), csr.values.end(), owned.values());
+  return owned;
+}
+
 }  // namespace
+
+void RequireNoDuplicates(int64_t repeated, Duplicates duplicates) {
+  PENCHANT_CHECK(repeated == 0 || duplicates != Duplicates::kError, DataError, repeated,
+                 " interactions repeat an earlier (user, item) pair; pass "
+                 "duplicates=\"sum\", \"max\" or \"last\" to merge them");
+}
+
+DeviceCsr CsrFromCoordinates(Context& context, const Coordinates& entries, int64_t rows,
+                             int64_t cols, Duplicates duplicates, int64_t* merged) {
+  if (context.cuda()) {
+    return context.cuda()->ops().csr_from_coordinates(context, entries, rows, cols, duplicates,
+                                                      merged);
+  }
+  return Owned(context, CsrFromCoordinates(entries, rows, cols, duplicates, merged));
+}
+
+DeviceCsr Transpose(Context& context, const CsrView& matrix, int64_t nnz) {
+  if (context.cuda()) return context.cuda()->ops().transpose(context, matrix, nnz);
+  return Owned(context, Transpose(matrix));
+}
 
 Csr CsrFromCoordinates(const Coordinates& entries, int64_t rows, int64_t cols,
                        Duplicates duplicates, int64_t* merged) {
@@ -70,10 +100,7 @@ Csr CsrFromCoordinates(const Coordinates& entries, int64_t rows, int64_t cols,
       duplicate_count += csr.indices[i] == csr.indices[i - 1];
     }
   }
-  PENCHANT_CHECK(duplicate_count == 0 || duplicates != Duplicates::kError, DataError,
-                 duplicate_count,
-                 " interactions repeat an earlier (user, item) pair; pass "
-                 "duplicates=\"sum\", \"max\" or \"last\" to merge them");
+  RequireNoDuplicates(duplicate_count, duplicates);
   if (merged) *merged = duplicate_count;
   if (!weighted && duplicate_count > 0 && duplicates == Duplicates::kSum)
     csr.values.assign(n, 1.0f);

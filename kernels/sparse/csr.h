@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "kernels/base/context.h"
+#include "kernels/base/device_memory.h"
 #include "kernels/base/view.h"
 
 namespace penchant {
@@ -39,9 +41,16 @@ struct Coordinates {
 // Throws DataError for a duplicate under kError. REQUIRES: 0 <= row < rows, 0 <= col < cols.
 Csr CsrFromCoordinates(const Coordinates& entries, int64_t rows, int64_t cols,
                        Duplicates duplicates, int64_t* merged);
+// The same from and to the context's device.
+DeviceCsr CsrFromCoordinates(Context& context, const Coordinates& entries, int64_t rows,
+                             int64_t cols, Duplicates duplicates, int64_t* merged);
+// Throws the DataError of kError for `repeated` > 0 repeated pairs.
+void RequireNoDuplicates(int64_t repeated, Duplicates duplicates);
 
 // The transpose; rows come out sorted.
 Csr Transpose(const CsrView& matrix);
+// The same on the context's device; `nnz` is the matrix's, whose offsets the host cannot read there.
+DeviceCsr Transpose(Context& context, const CsrView& matrix, int64_t nnz);
 
 // Throws InvalidArgument unless offsets rise from 0 to nnz, columns are in range and, within a row,
 // strictly ascending. `what` names the matrix in the message.

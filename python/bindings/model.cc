@@ -40,15 +40,14 @@ py::tuple RunTopK(Context& context, const Matrix& queries, const ItemIndex& inde
     options.denied = denied_array.data();
   }
   PENCHANT_REQUIRE(k >= 1, "N must be at least 1; got ", k);
-  py::array_t<int32_t> ids({queries.rows(), k});
-  py::array_t<float> scores({queries.rows(), k});
-  int32_t* ids_out = ids.mutable_data();
-  float* scores_out = scores.mutable_data();
+  TopLists lists;
   {
     py::gil_scoped_release release;
-    TopK(context, queries.view(), index, options, ids_out, scores_out);
+    lists = TopKFromHost(context, queries.view(), index, options, denied_array.size());
   }
-  return py::make_tuple(ids, scores);
+  const std::vector<py::ssize_t> shape = {queries.rows(), k};
+  return py::make_tuple(ToArray(std::move(lists.ids)).reshape(shape),
+                        ToArray(std::move(lists.scores)).reshape(shape));
 }
 
 // The model as Python holds it, with what is computed once and kept until the model changes.
@@ -66,49 +65,17 @@ class PyModel {
     return *fold_in_;
   }
 
-  // Items packed for dot products (side 'i'), or a side's rows for cosines ('I' items, 'U' users).
-  const ItemIndex& Index(Context& context, char side) {
-    std::unique_ptr<ItemIndex>& slot = side == 'i'   ? items_
-                                       : side == 'I' ? item_cosine_
-                                                     : user_cosine_;
-    if (!slot) {
-      const FactorTables& tables = model_->factors;
-      if (side == 'i') {
-        slot = std::make_unique<ItemIndex>(context, tables.items.view());
-      } else {
-        const Matrix rows = Normalized(side == 'I' ? tables.items.view() : tables.users.view());
-        slot = std::make_unique<ItemIndex>(context, rows.view());
-      }
-    }
-    return *slot;
-  }
-
   py::tuple TopItems(Context& context, const Array<float>& queries, int64_t k,
                      const py::object& exclusions, const py::object& denied,
                      const py::object& subset) {
-    const Matrix table = ToMatrix(queries);
-    if (subset.is_none()) {
-      return RunTopK(context, table, Index(context, 'i'), k, exclusions, denied);
-    }
-    const auto rows = subset.cast<Array<int32_t>>();
-    const ItemIndex index(context, model_->factors.items.view(),
-                          {rows.data(), static_cast<size_t>(rows.size())});
-    return RunTopK(context, table, index, k, exclusions, denied);
+    return Top(context, &items_, 'i', ToMatrix(queries), k, exclusions, denied, subset);
   }
 
   py::tuple MostSimilar(Context& context, const std::string& side, const Array<float>& queries,
                         int64_t k, const py::object& denied, const py::object& subset) {
-    const Matrix table = Normalized(ToMatrix(queries).view());
     const bool items = side == "items";
-    if (subset.is_none()) {
-      return RunTopK(context, table, Index(context, items ? 'I' : 'U'), k, py::none(), denied);
-    }
-    const auto rows = subset.cast<Array<int32_t>>();
-    const Matrix normalized =
-        Normalized(items ? model_->factors.items.view() : model_->factors.users.view());
-    const ItemIndex index(context, normalized.view(),
-                          {rows.data(), static_cast<size_t>(rows.size())});
-    return RunTopK(context, table, index, k, py::none(), denied);
+    return Top(context, items ? &item_cosine_ : &user_cosine_, items ? 'I' : 'U',
+               Normalized(ToMatrix(queries).view()), k, py::none(), denied, subset);
   }
 
   py::array_t<float> FoldInUsers(Context& context, const py::tuple& user_items) {
@@ -147,15 +114,46 @@ class PyModel {
       ReplaceItems(context, std::move(ids), row_span, ToMatrix(factors), model_.get());
     }
     fold_in_.reset();
-    items_.reset();
-    item_cosine_.reset();
-    user_cosine_.reset();
+    items_ = item_cosine_ = user_cosine_ = Searchable();
   }
 
  private:
+  // Rows to search, on the device of the context that last searched them.
+  struct Searchable {
+    std::unique_ptr<DeviceMatrix> rows;
+    std::unique_ptr<ItemIndex> index;
+    std::shared_ptr<CudaDevice> device;
+  };
+
+  // The rows searched for: items for dot products ('i'), or a side's rows for cosines ('I' items,
+  // 'U' users).
+  DeviceMatrix Rows(Context& context, char side) const {
+    const FactorTables& tables = model_->factors;
+    if (side == 'i') return DeviceMatrix(context, tables.items.view());
+    return DeviceMatrix(context, Normalized(side == 'I' ? tables.items.view() : tables.users.view()));
+  }
+
+  py::tuple Top(Context& context, Searchable* kept, char side, const Matrix& queries, int64_t k,
+                const py::object& exclusions, const py::object& denied, const py::object& subset) {
+    if (!subset.is_none()) {
+      const auto chosen = subset.cast<Array<int32_t>>();
+      const DeviceMatrix rows = Rows(context, side);
+      const ItemIndex index(context, rows.view(),
+                            {chosen.data(), static_cast<size_t>(chosen.size())});
+      return RunTopK(context, queries, index, k, exclusions, denied);
+    }
+    if (!kept->index || kept->device != context.shared_cuda()) {
+      auto rows = std::make_unique<DeviceMatrix>(Rows(context, side));
+      auto index = std::make_unique<ItemIndex>(context, rows->view());
+      if (!context.cuda()) rows.reset();  // the CPU's index holds its own
+      *kept = {std::move(rows), std::move(index), context.shared_cuda()};
+    }
+    return RunTopK(context, queries, *kept->index, k, exclusions, denied);
+  }
+
   std::shared_ptr<Model> model_;
   std::unique_ptr<FoldIn> fold_in_;
-  std::unique_ptr<ItemIndex> items_, item_cosine_, user_cosine_;
+  Searchable items_, item_cosine_, user_cosine_;
 };
 
 // A read-only view of a table; `owner` keeps the memory alive.

@@ -1,3 +1,4 @@
+#include "kernels/base/device_memory.h"
 #include "kernels/base/errors.h"
 #include "python/bindings/bindings.h"
 #include "trainer/config.h"
@@ -39,14 +40,16 @@ std::shared_ptr<Model> Train(Context& context, const std::string& config_text,
 py::dict EvaluateTables(Context& context, const Array<float>& users, const Array<float>& items,
                         const py::tuple& test, const py::object& train,
                         const std::vector<int64_t>& cutoffs) {
-  const Matrix user_table = ToMatrix(users), item_table = ToMatrix(items);
+  Matrix user_table = ToMatrix(users), item_table = ToMatrix(items);
   const LentCsr test_csr(test);
   std::unique_ptr<LentCsr> train_csr;
   if (!train.is_none()) train_csr = std::make_unique<LentCsr>(train.cast<py::tuple>());
   Evaluation evaluation;
   {
     py::gil_scoped_release release;
-    evaluation = Evaluate(context, user_table.view(), item_table.view(), test_csr.view,
+    const DeviceMatrix device_users(context, std::move(user_table));
+    const DeviceMatrix device_items(context, std::move(item_table));
+    evaluation = Evaluate(context, device_users.view(), device_items.view(), test_csr.view,
                           train_csr ? &train_csr->view : nullptr, cutoffs);
   }
   py::dict result;

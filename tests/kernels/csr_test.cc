@@ -6,12 +6,45 @@
 #include <random>
 
 #include "kernels/base/errors.h"
+#include "tests/support/devices.h"
 #include "tests/support/random_data.h"
 
 namespace penchant {
 namespace {
 
-TEST(CsrTest, MergesDuplicatesAsAMapWould) {
+// CsrFromCoordinates and Transpose on a device, host to host.
+class CsrTest : public testing::DeviceTest {
+ protected:
+  Csr ToHost(DeviceCsr& csr) {
+    const CsrView& view = csr.view();
+    Csr host;
+    host.rows = view.rows;
+    host.cols = view.cols;
+    host.offsets = Download(context(), view.offsets, view.rows + 1);
+    host.indices = Download(context(), view.indices, csr.nnz());
+    if (view.values != nullptr) host.values = Download(context(), view.values, csr.nnz());
+    return host;
+  }
+  Csr Build(const Coordinates& entries, int64_t rows, int64_t cols, Duplicates duplicates,
+            int64_t* merged = nullptr) {
+    const auto row_ids = Upload(context(), entries.rows);
+    const auto col_ids = Upload(context(), entries.cols);
+    const auto weights = Upload(context(), entries.values);
+    const Coordinates on_device{{row_ids.data(), entries.rows.size()},
+                                {col_ids.data(), entries.cols.size()},
+                                {weights.data(), entries.values.size()}};
+    DeviceCsr csr =
+        CsrFromCoordinates(context(), on_device, rows, cols, duplicates, merged);
+    return ToHost(csr);
+  }
+  Csr Turn(const Csr& csr) {
+    const DeviceCsr on_device(context(), csr.view());
+    DeviceCsr turned = Transpose(context(), on_device.view(), csr.nnz());
+    return ToHost(turned);
+  }
+};
+
+TEST_P(CsrTest, MergesDuplicatesAsAMapWould) {
   std::mt19937_64 random(3);
   std::vector<int32_t> rows, cols;
   std::vector<float> values;
@@ -24,7 +57,7 @@ TEST(CsrTest, MergesDuplicatesAsAMapWould) {
   }
   for (Duplicates policy : {Duplicates::kSum, Duplicates::kMax, Duplicates::kLast}) {
     int64_t merged = 0;
-    const Csr csr = CsrFromCoordinates({rows, cols, values}, 40, 60, policy, &merged);
+    const Csr csr = Build({rows, cols, values}, 40, 60, policy, &merged);
     EXPECT_EQ(merged, 5000 - static_cast<int64_t>(seen.size()));
     std::map<std::pair<int32_t, int32_t>, float> wanted;
     for (const auto& [pair, list] : seen) {
@@ -47,28 +80,39 @@ TEST(CsrTest, MergesDuplicatesAsAMapWould) {
   }
 }
 
-TEST(CsrTest, DuplicatesCanBeAnError) {
+TEST_P(CsrTest, DuplicatesCanBeAnError) {
   const std::vector<int32_t> rows = {0, 1, 0}, cols = {2, 2, 2};
-  EXPECT_THROW(CsrFromCoordinates({rows, cols, {}}, 2, 3, Duplicates::kError, nullptr), DataError);
+  EXPECT_THROW(Build({rows, cols, {}}, 2, 3, Duplicates::kError), DataError);
 }
 
-TEST(CsrTest, UnitWeightsAreNotStoredUnlessTheySum) {
+TEST_P(CsrTest, UnitWeightsAreNotStoredUnlessTheySum) {
   const std::vector<int32_t> rows = {0, 1, 0}, cols = {2, 2, 2};
-  EXPECT_TRUE(
-      CsrFromCoordinates({rows, cols, {}}, 2, 3, Duplicates::kLast, nullptr).values.empty());
-  const Csr summed = CsrFromCoordinates({rows, cols, {}}, 2, 3, Duplicates::kSum, nullptr);
+  EXPECT_TRUE(Build({rows, cols, {}}, 2, 3, Duplicates::kLast).values.empty());
+  const Csr summed = Build({rows, cols, {}}, 2, 3, Duplicates::kSum);
   EXPECT_EQ(summed.values, (std::vector<float>{2.0f, 1.0f}));
 }
 
-TEST(CsrTest, TransposeTwiceIsTheSame) {
-  const Csr csr = testing::RandomCsr({3, 0, 7, 1}, 11, 5, false);
-  const Csr back = Transpose(Transpose(csr.view()).view());
-  EXPECT_EQ(back.offsets, csr.offsets);
-  EXPECT_EQ(back.indices, csr.indices);
-  EXPECT_EQ(back.values, csr.values);
+TEST_P(CsrTest, TransposeTwiceIsTheSame) {
+  for (bool unit : {false, true}) {
+    const Csr csr = testing::RandomCsr({3, 0, 7, 1, 0, 0}, 11, 5, unit);
+    const Csr turned = Turn(csr);
+    ValidateCsr(turned.view(), csr.nnz(), "turned");
+    const Csr back = Turn(turned);
+    EXPECT_EQ(back.offsets, csr.offsets);
+    EXPECT_EQ(back.indices, csr.indices);
+    EXPECT_EQ(back.values, csr.values);
+  }
 }
 
-TEST(CsrTest, ValidateNamesTheFault) {
+TEST_P(CsrTest, NothingGivesAnEmptyMatrix) {
+  const Csr empty = Build({}, 3, 2, Duplicates::kSum);
+  EXPECT_EQ(empty.offsets, (std::vector<int64_t>{0, 0, 0, 0}));
+  EXPECT_EQ(Turn(empty).offsets, (std::vector<int64_t>{0, 0, 0}));
+}
+
+PENCHANT_ON_ALL_DEVICES(CsrTest);
+
+TEST(CsrValidationTest, ValidateNamesTheFault) {
   Csr csr = testing::RandomCsr({2, 2}, 5, 5, true);
   csr.indices = {1, 1, 0, 4};
   EXPECT_THROW(ValidateCsr(csr.view(), 4, "m"), InvalidArgument);

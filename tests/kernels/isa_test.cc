@@ -18,11 +18,15 @@ TEST(IsaTest, StartsWithTheBestAndRefusesTheMissing) {
 }
 
 TEST(DeviceTest, OnlyAutoMayChoose) {
-  EXPECT_EQ(ResolveDevice("auto"), Device::kCpu);
-  EXPECT_EQ(ResolveDevice("cpu"), Device::kCpu);
-  EXPECT_THROW(ResolveDevice("cuda"), DeviceError);
-  EXPECT_THROW(ResolveDevice("cuda:1"), DeviceError);
-  EXPECT_THROW(ResolveDevice("gpu"), InvalidArgument);
+  EXPECT_EQ(OpenDevice("cpu"), nullptr);
+  if (!CudaUnavailableReason().empty()) {
+    EXPECT_EQ(OpenDevice("auto"), nullptr);
+    EXPECT_THROW(OpenDevice("cuda"), DeviceError);
+    EXPECT_THROW(OpenDevice("cuda:1"), DeviceError);
+  }
+  for (const char* wrong : {"gpu", "cpu:1", "cuda:", "cuda:-1", "cuda:1x", ""}) {
+    EXPECT_THROW(OpenDevice(wrong), InvalidArgument) << wrong;
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "kernels/base/errors.h"
+#include "tests/support/devices.h"
 #include "tests/support/oracles.h"
 #include "tests/support/random_data.h"
 
@@ -28,9 +29,10 @@ TEST(MetricsTest, ByHand) {
   EXPECT_THROW(MetricByName(m, "accuracy"), InvalidArgument);
 }
 
+class EvaluatorTest : public testing::DeviceTest {};
+
 // LightGCN's code, transcribed naively: sort all items, mask training items, loop.
-TEST(EvaluatorTest, MatchesANaiveEvaluation) {
-  Context context(2);
+TEST_P(EvaluatorTest, MatchesANaiveEvaluation) {
   const int64_t users = 30, items = 120;
   const Matrix user_table = testing::RandomMatrix(users, 6, 1);
   const Matrix item_table = testing::RandomMatrix(items, 6, 2);
@@ -50,8 +52,9 @@ TEST(EvaluatorTest, MatchesANaiveEvaluation) {
     test.offsets.push_back(test.nnz());
   }
   const CsrView train_view = train.view();
+  const DeviceMatrix user_rows(context(), user_table.view()), item_rows(context(), item_table.view());
   const Evaluation got =
-      Evaluate(context, user_table.view(), item_table.view(), test.view(), &train_view, {5, 20});
+      Evaluate(context(), user_rows.view(), item_rows.view(), test.view(), &train_view, {5, 20});
   for (size_t c = 0; c < 2; ++c) {
     const int64_t k = c == 0 ? 5 : 20;
     double recall = 0, ndcg = 0;
@@ -86,10 +89,10 @@ TEST(EvaluatorTest, MatchesANaiveEvaluation) {
   }
 }
 
-TEST(EvaluatorTest, PaddingIsNeverAHit) {
+TEST_P(EvaluatorTest, PaddingIsNeverAHit) {
   // Two items, one excluded: a list of ten has nine padded places.
-  Context context(1);
-  const Matrix users = testing::RandomMatrix(1, 2, 1), items = testing::RandomMatrix(2, 2, 2);
+  const DeviceMatrix users(context(), testing::RandomMatrix(1, 2, 1));
+  const DeviceMatrix items(context(), testing::RandomMatrix(2, 2, 2));
   const Csr train = testing::RandomCsr({1}, 2, 5, true);
   Csr test;
   test.rows = 1;
@@ -98,12 +101,14 @@ TEST(EvaluatorTest, PaddingIsNeverAHit) {
   test.offsets = {0, 1};
   const CsrView train_view = train.view();
   const Evaluation evaluation =
-      Evaluate(context, users.view(), items.view(), test.view(), &train_view, {10});
+      Evaluate(context(), users.view(), items.view(), test.view(), &train_view, {10});
   EXPECT_DOUBLE_EQ(evaluation.at_k[0].per_user[0].precision, 0.1);
   EXPECT_DOUBLE_EQ(evaluation.at_k[0].per_user[0].recall, 1.0);
 }
 
-TEST(EvaluatorTest, OverlapAndEmptyTestsRaise) {
+PENCHANT_ON_ALL_DEVICES(EvaluatorTest);
+
+TEST(EvaluationRefusalTest, OverlapAndEmptyTestsRaise) {
   Context context(1);
   const Matrix users = testing::RandomMatrix(2, 2, 1), items = testing::RandomMatrix(9, 2, 2);
   const Csr both = testing::RandomCsr({3, 3}, 9, 5, true);

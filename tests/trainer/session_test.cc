@@ -9,6 +9,8 @@
 
 #include "io/dataset/split.h"
 #include "kernels/base/errors.h"
+#include "kernels/linalg/finite.h"
+#include "tests/support/devices.h"
 #include "tests/support/random_data.h"
 #include "trainer/config.h"
 #include "trainer/evaluator.h"
@@ -30,9 +32,15 @@ SessionOptions Options(const std::string& config, std::shared_ptr<Interactions> 
 }
 
 std::shared_ptr<Model> Train(SessionOptions options, int threads = 2,
-                             const Session::Callback& callback = {}) {
-  Context context(threads);
-  return Session(std::move(options)).Run(context, callback);
+                             const Session::Callback& callback = {},
+                             const std::string& target = "cpu") {
+  const auto context = testing::ContextOn(target, threads);
+  return Session(std::move(options)).Run(*context, callback);
+}
+
+void ExpectFinite(const Matrix& table) {
+  Context context(1);
+  RequireFinite(context, table.view(), "factors");
 }
 
 void ExpectSameBits(const Matrix& a, const Matrix& b) {
@@ -45,52 +53,64 @@ void ExpectSameBits(const Matrix& a, const Matrix& b) {
 
 // ---- The behaviour suite: what every registered algorithm does ----
 
-class AlgorithmTest : public ::testing::TestWithParam<std::string> {
+class AlgorithmTest : public ::testing::TestWithParam<std::tuple<std::string, std::string>> {
  protected:
+  void SetUp() override {
+    isa_ = testing::SelectIsaOf(target());
+    const std::string reason = testing::SkipReason(target());
+    if (!reason.empty()) GTEST_SKIP() << reason;
+  }
+  const std::string& algorithm() const { return std::get<0>(GetParam()); }
+  const std::string& target() const { return std::get<1>(GetParam()); }
   std::string config() const {
-    return GetParam() == "als" ? "als { factors: 8 iterations: 6 }" : GetParam() + " {}";
+    return algorithm() == "als" ? "als { factors: 8 iterations: 6 }" : algorithm() + " {}";
+  }
+  std::shared_ptr<Model> Train(std::shared_ptr<Interactions> data, int threads = 2) const {
+    return penchant::Train(Options(config(), std::move(data)), threads, {}, target());
   }
   std::shared_ptr<Interactions> data_ = PlantedInteractions(80, 60, 5);
+  std::unique_ptr<testing::ScopedIsa> isa_;
 };
 
 TEST_P(AlgorithmTest, BeatsChanceOnPlantedData) {
   const Split split = SplitRandom(*data_, 0.2, 1);
-  const auto model = Train(Options(config(), split.train));
-  Context context(1);
+  const auto model = Train(split.train);
+  const auto context = testing::ContextOn(target(), 1);
+  const DeviceMatrix users(*context, model->factors.users.view());
+  const DeviceMatrix items(*context, model->factors.items.view());
   const CsrView train = split.train->user_items.view();
-  const auto evaluation =
-      Evaluate(context, model->factors.users.view(), model->factors.items.view(),
-               split.test->user_items.view(), &train, {10});
+  const auto evaluation = Evaluate(*context, users.view(), items.view(),
+                                   split.test->user_items.view(), &train, {10});
   const double chance = 10.0 / 60.0;
   EXPECT_GT(MeanMetric(evaluation.at_k[0], "recall"), chance);
 }
 
 TEST_P(AlgorithmTest, SameSeedSameBitsForAnyThreads) {
-  const auto one = Train(Options(config(), data_), 1);
-  const auto three = Train(Options(config(), data_), 3);
+  const auto one = Train(data_, 1);
+  const auto three = Train(data_, 3);
   ExpectSameBits(one->factors.users, three->factors.users);
   ExpectSameBits(one->factors.items, three->factors.items);
 }
 
 TEST_P(AlgorithmTest, SavedModelsComeBackAndFoldIn) {
   TemporaryFolder folder;
-  const auto model = Train(Options(config(), data_));
+  const auto model = Train(data_);
   SaveModel(*model, folder.path("m"));
   const std::shared_ptr<const Model> loaded = LoadModel(folder.path("m"));
   ExpectSameBits(loaded->factors.items, model->factors.items);
-  Context context(1);
+  const auto context = testing::ContextOn(target(), 1);
   const auto fold = FindAlgorithm(loaded->manifest.config()).make_fold_in(loaded);
-  const Matrix users = fold->Users(context, data_->user_items.view());
-  const Matrix items = fold->Items(context, data_->item_users.view());
+  const Matrix users = fold->Users(*context, data_->user_items.view());
+  const Matrix items = fold->Items(*context, data_->item_users.view());
   EXPECT_EQ(users.rows(), 80);
   EXPECT_EQ(items.rows(), 60);
-  RequireFinite(users.view(), "users", 0);
-  RequireFinite(items.view(), "items", 0);
+  ExpectFinite(users);
+  ExpectFinite(items);
 }
 
 TEST_P(AlgorithmTest, EmptyInteractionsAreRefused) {
   auto empty = MakeInteractions(data_->users, data_->items, {}, Duplicates::kSum);
-  EXPECT_THROW(Train(Options(config(), empty)), InvalidArgument);
+  EXPECT_THROW(Train(empty), InvalidArgument);
 }
 
 TEST_P(AlgorithmTest, UsersWithoutInteractionsGetFiniteFactors) {
@@ -98,15 +118,21 @@ TEST_P(AlgorithmTest, UsersWithoutInteractionsGetFiniteFactors) {
   auto sparse = MakeInteractions(std::make_shared<IdDictionary>(IdDictionary::Range(5)),
                                  std::make_shared<IdDictionary>(IdDictionary::Range(4)),
                                  {users, items, {}}, Duplicates::kSum);
-  const auto model = Train(Options(config(), sparse));
-  RequireFinite(model->factors.users.view(), "users", 0);
+  ExpectFinite(Train(sparse)->factors.users);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, AlgorithmTest, ::testing::ValuesIn([] {
-                           std::vector<std::string> names;
-                           for (const auto& entry : Registry()) names.push_back(entry.name);
-                           return names;
-                         }()));
+INSTANTIATE_TEST_SUITE_P(All, AlgorithmTest,
+                         ::testing::Combine(::testing::ValuesIn([] {
+                                              std::vector<std::string> names;
+                                              for (const auto& entry : Registry()) {
+                                                names.push_back(entry.name);
+                                              }
+                                              return names;
+                                            }()),
+                                            ::testing::ValuesIn(testing::Targets())),
+                         [](const auto& info) {
+                           return std::get<0>(info.param) + "_on_" + std::get<1>(info.param);
+                         });
 
 // ---- The session ----
 
@@ -224,13 +250,23 @@ TEST(SessionTest, WarmStartGoesOnFromTheModelWithNewRows) {
 
 TEST(SessionTest, RefusesWhatCannotFitBeforeItStarts) {
   SessionOptions options =
-      Options(std::string(kAls) + " memory_budget: 1000", PlantedInteractions(60, 40, 2));
+      Options(std::string(kAls) + " memory_budget: '1000'", PlantedInteractions(60, 40, 2));
   try {
     Train(std::move(options));
     FAIL();
   } catch (const DeviceError& error) {
     EXPECT_THAT(error.what(), ::testing::HasSubstr("user factors"));
     EXPECT_THAT(error.what(), ::testing::HasSubstr("memory_budget"));
+  }
+}
+
+TEST(SessionTest, BudgetsAreAmountsOfBytes) {
+  EXPECT_EQ(ParseBytes("12GB"), 12000000000);
+  EXPECT_EQ(ParseBytes("1.5 MiB"), 3 << 19);
+  EXPECT_EQ(ParseBytes("800"), 800);
+  EXPECT_EQ(ParseBytes(""), 0);
+  for (const char* wrong : {"GB", "-1GB", "12 XB", "0", "nan", "1e30GB", "12GB "}) {
+    EXPECT_THROW(ParseBytes(wrong), InvalidArgument) << wrong;
   }
 }
 

@@ -4,6 +4,7 @@
 // the order.
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <optional>
 
 #include "kernels/als/explain.h"
@@ -13,6 +14,8 @@
 #include "kernels/base/log.h"
 #include "kernels/base/philox.h"
 #include "kernels/linalg/eigenbasis.h"
+#include "kernels/linalg/finite.h"
+#include "kernels/sparse/csr.h"
 #include "trainer/registry.h"
 
 namespace penchant {
@@ -67,24 +70,76 @@ class Als : public Algorithm {
 
   void Initialize(Context& context, const Interactions& interactions, uint64_t seed,
                   const FactorTables* start) override {
-    interactions_ = &interactions;
     const int64_t d = config_.factors();
-    user_plan_.emplace(interactions.user_items.view(), d);
-    item_plan_.emplace(interactions.item_users.view(), d);
-    tables_.users = Matrix(interactions.num_users(), d);
-    tables_.items = Matrix(interactions.num_items(), d);
+    user_items_ = DeviceCsr(context, interactions.user_items.view());
+    // CUDA devices transpose faster than the other orientation travels.
+    item_users_ = context.cuda() ? Transpose(context, user_items_.view(), user_items_.nnz())
+                                 : DeviceCsr(context, interactions.item_users.view());
+    user_plan_.emplace(context, user_items_.view(), d);
+    item_plan_.emplace(context, item_users_.view(), d);
+    Matrix users(interactions.num_users(), d), items(interactions.num_items(), d);
     if (start != nullptr) {
-      Copy(start->users, "users", &tables_.users);
-      Copy(start->items, "items", &tables_.items);
-      return;
+      Copy(start->users, "users", &users);
+      Copy(start->items, "items", &items);
+    } else {
+      // The first half-iteration solves the users, so only the items need a start.
+      Draw(context, seed, &items);
     }
-    // The first half-iteration solves the users, so only the items need a start.
+    users_ = DeviceMatrix(context, std::move(users));
+    items_ = DeviceMatrix(context, std::move(items));
+  }
+
+  void RunIteration(Context& context) override {
+    ++iteration_;
+    const Half users = Solve(context, items_.view(), user_items_.view(), *user_plan_,
+                             users_.view(), "user_factors");
+    const Half items = Solve(context, users_.view(), item_users_.view(), *item_plan_,
+                             items_.view(), "item_factors");
+    context.Synchronize();
+    Tell(*users);
+    Tell(*items);
+  }
+
+  double Loss(Context& context) const override {
+    return AlsLoss(context, objective_, users_.view(), items_.view(), user_items_.view(),
+                   item_users_.view());
+  }
+
+  FactorViews factors() const override { return {users_.view(), items_.view()}; }
+  FactorTables Snapshot(Context& context) const override {
+    return {users_.Download(context), items_.Download(context), {}};
+  }
+  FactorTables TakeTables(Context& context) override {
+    return {users_.Release(context), items_.Release(context), {}};
+  }
+
+  // Both tables turn to the items' eigenbasis, which fold-in of users works in.
+  void Finalize(Context& context, FactorTables* tables) const override {
+    DeviceMatrix items(context, std::move(tables->items)), users(context, std::move(tables->users));
+    const Eigenbasis basis = RotateToEigenbasis(context, items.view());
+    Rotate(context, basis.rotation.view(), users.view());
+    context.Synchronize();
+    tables->item_eigenvalues = Download(context, basis.eigenvalues);
+    tables->items = items.Release(context);
+    tables->users = users.Release(context);
+  }
+
+ private:
+  // What a half-iteration has to tell once the device is through with it.
+  struct HalfReport {
+    SolveReport solve;
+    std::shared_ptr<const int64_t> clamped;
+  };
+  using Half = std::unique_ptr<HalfReport>;
+
+  static void Draw(Context& context, uint64_t seed, Matrix* items) {
+    const int64_t d = items->cols();
     const float scale = 0.1f / std::sqrt(static_cast<float>(d));
     const int64_t block = 1024;
-    context.ParallelFor((tables_.items.rows() + block - 1) / block, [&](int64_t b, int) {
-      const int64_t end = std::min(tables_.items.rows(), (b + 1) * block);
+    context.ParallelFor((items->rows() + block - 1) / block, [&](int64_t b, int) {
+      const int64_t end = std::min(items->rows(), (b + 1) * block);
       for (int64_t i = b * block; i < end; ++i) {
-        float* row = tables_.items.row(i);
+        float* row = items->row(i);
         for (int64_t k = 0; k < d; k += 2) {
           const auto words = Philox(seed, static_cast<uint64_t>(i), static_cast<uint64_t>(k));
           const auto normal = StandardNormal(words[0], words[1]);
@@ -95,48 +150,29 @@ class Als : public Algorithm {
     });
   }
 
-  void RunIteration(Context& context) override {
-    ++iteration_;
-    Solve(context, tables_.items.view(), interactions_->user_items.view(), *user_plan_,
-          tables_.users.view());
-    RequireFinite(tables_.users.view(), "user_factors", iteration_);
-    Solve(context, tables_.users.view(), interactions_->item_users.view(), *item_plan_,
-          tables_.items.view());
-    RequireFinite(tables_.items.view(), "item_factors", iteration_);
-  }
-
-  double Loss(Context& context) const override {
-    return AlsLoss(context, objective_, tables_.users.view(), tables_.items.view(),
-                   interactions_->user_items.view(), interactions_->item_users.view());
-  }
-
-  const FactorTables& tables() const override { return tables_; }
-  FactorTables TakeTables() override { return std::move(tables_); }
-
-  // Both tables turn to the items' eigenbasis, which fold-in of users works in.
-  void Finalize(Context& context, FactorTables* tables) const override {
-    const Eigenbasis basis = RotateToEigenbasis(context, tables->items.view());
-    Rotate(context, basis.rotation, tables->users.view());
-    tables->item_eigenvalues = basis.eigenvalues;
-  }
-
- private:
   // One half-iteration: `fixed` turns to its eigenbasis, `out` is solved against it.
-  void Solve(Context& context, MatrixView<float> fixed, const CsrView& observations,
-             const RowPlan& plan, MatrixView<float> out) {
+  Half Solve(Context& context, MatrixView<float> fixed, const CsrView& observations,
+             const RowPlan& plan, MatrixView<float> out, const char* name) const {
+    auto half = std::make_unique<HalfReport>();
     const Eigenbasis basis = RotateToEigenbasis(context, fixed);
-    if (basis.clamped > 0) {
-      Log(LogLevel::kWarning, internal::Concat("iteration ", iteration_, ": ", basis.clamped,
+    half->clamped = basis.clamped;
+    SolveRows(context, objective_, {fixed, basis.eigenvalues.data()}, observations, plan, out,
+              &half->solve);
+    RequireFinite(context, out, internal::Concat("iteration ", iteration_, ": ", name));
+    return half;
+  }
+
+  void Tell(const HalfReport& half) const {
+    if (*half.clamped > 0) {
+      Log(LogLevel::kWarning, internal::Concat("iteration ", iteration_, ": ", *half.clamped,
                                                " negative eigenvalues of a Gram matrix set to 0"));
     }
-    const SolveReport report =
-        SolveRows(context, objective_, {fixed, &basis.eigenvalues}, observations, plan, out);
-    if (report.retried_rows > 0) {
+    if (half.solve.retried_rows > 0) {
       Log(LogLevel::kWarning,
-          internal::Concat("iteration ", iteration_, ": ", report.retried_rows,
+          internal::Concat("iteration ", iteration_, ": ", half.solve.retried_rows,
                            " rows were not positive definite in float32 and were solved again in "
                            "float64, first row ",
-                           report.first_retried_row));
+                           half.solve.first_retried_row));
     }
   }
 
@@ -153,9 +189,9 @@ class Als : public Algorithm {
 
   config::AlsConfig config_;
   AlsObjective objective_;
-  const Interactions* interactions_ = nullptr;
+  DeviceCsr user_items_, item_users_;
   std::optional<RowPlan> user_plan_, item_plan_;
-  FactorTables tables_;
+  DeviceMatrix users_, items_;
   int iteration_ = 0;
 };
 
@@ -165,63 +201,101 @@ class AlsFoldIn : public FoldIn {
       : model_(std::move(model)), objective_(Objective(model_->manifest.config().als())) {}
 
   Matrix Users(Context& context, const CsrView& user_items) override {
-    Matrix users(user_items.rows, model_->factors.items.cols());
-    const RowPlan plan(user_items, users.cols());
-    SolveRows(context, objective_, ItemSide(), user_items, plan, users.view());
-    return users;
+    RequireEigenvalues();
+    if (!items_.Has(context)) {
+      items_ = Side(context, DeviceMatrix(context, model_->factors.items.view()),
+                    Upload<double>(context, model_->factors.item_eigenvalues));
+    }
+    return Solve(context, items_, user_items).Release(context);
   }
 
   Matrix Items(Context& context, const CsrView& item_users) override {
-    if (user_basis_.eigenvalues.empty()) {
-      rotated_users_ = model_->factors.users.Clone();
-      user_basis_ = RotateToEigenbasis(context, rotated_users_.view());
-      const int64_t d = user_basis_.rotation.rows();
-      rotate_back_ = Matrix(d, d);
-      for (int64_t i = 0; i < d; ++i) {
-        for (int64_t j = 0; j < d; ++j) rotate_back_.row(i)[j] = user_basis_.rotation.row(j)[i];
+    if (!users_.Has(context)) {
+      DeviceMatrix table(context, model_->factors.users.view());
+      Eigenbasis basis = RotateToEigenbasis(context, table.view());
+      context.Synchronize();
+      const Matrix rotation = basis.rotation.Download(context);
+      Matrix back(rotation.rows(), rotation.cols());
+      for (int64_t i = 0; i < back.rows(); ++i) {
+        for (int64_t j = 0; j < back.cols(); ++j) back.row(i)[j] = rotation.row(j)[i];
       }
+      rotate_back_ = DeviceMatrix(context, std::move(back));
+      users_ = Side(context, std::move(table), std::move(basis.eigenvalues));
     }
-    Matrix items(item_users.rows, rotated_users_.cols());
-    const RowPlan plan(item_users, items.cols());
-    SolveRows(context, objective_, {rotated_users_.view(), &user_basis_.eigenvalues}, item_users,
-              plan, items.view());
-    Rotate(context, rotate_back_, items.view());
-    return items;
+    DeviceMatrix items = Solve(context, users_, item_users);
+    Rotate(context, rotate_back_.view(), items.view());
+    return items.Release(context);
   }
 
   std::vector<double> Explain(Context&, const CsrView& user, int32_t item) override {
-    return ExplainScore(objective_, ItemSide(), user, item);
+    RequireEigenvalues();
+    return ExplainScore(objective_,
+                        {model_->factors.items.view(), model_->factors.item_eigenvalues.data()},
+                        user, item);
   }
 
  private:
-  FixedSide ItemSide() const {
+  // A fixed side on the device of the context that last needed it.
+  struct Side {
+    Side() = default;
+    Side(Context& context, DeviceMatrix t, DeviceBuffer<double> e)
+        : table(std::move(t)), eigenvalues(std::move(e)), device(context.shared_cuda()) {}
+    bool Has(const Context& context) const {
+      return eigenvalues.size() > 0 && device == context.shared_cuda();
+    }
+
+    DeviceMatrix table;
+    DeviceBuffer<double> eigenvalues;
+    std::shared_ptr<CudaDevice> device;
+  };
+
+  DeviceMatrix Solve(Context& context, const Side& fixed, const CsrView& host_rows) const {
+    const DeviceCsr rows(context, host_rows);
+    const RowPlan plan(context, rows.view(), fixed.table.cols());
+    DeviceMatrix out(context, host_rows.rows, fixed.table.cols());
+    SolveReport report;
+    SolveRows(context, objective_, {fixed.table.view(), fixed.eigenvalues.data()}, rows.view(),
+              plan, out.view(), &report);
+    context.Synchronize();
+    return out;
+  }
+
+  void RequireEigenvalues() const {
     PENCHANT_REQUIRE(!model_->factors.item_eigenvalues.empty(),
                      "this model has no item eigenvalues, which fold-in needs");
-    return {model_->factors.items.view(), &model_->factors.item_eigenvalues};
   }
 
   std::shared_ptr<const Model> model_;
   AlsObjective objective_;
-  Matrix rotated_users_;
-  Eigenbasis user_basis_;
-  Matrix rotate_back_;
+  Side items_, users_;
+  DeviceMatrix rotate_back_;
 };
 
 std::vector<MemoryItem> Estimate(const config::TrainConfig& config, const ProblemShape& shape,
-                                 int num_threads) {
+                                 int num_threads, bool cuda) {
   const int64_t d = config.als().factors();
   const int64_t stride = PaddedStride(d);
   const int64_t longest = shape.longest_row > 0
                               ? shape.longest_row
                               : std::min(shape.nnz, std::max(shape.num_users, shape.num_items));
-  return {
+  std::vector<MemoryItem> items = {
       {"user factors", shape.num_users * stride * 4},
       {"item factors", shape.num_items * stride * 4},
       {"row order", (shape.num_users + shape.num_items) * 8},
+  };
+  if (cuda) {
+    items.push_back({"row solver", CudaSolveRowsBytes(std::max(shape.num_users, shape.num_items),
+                                                      shape.nnz, longest, d)});
+    items.push_back({"Gram, eigendecomposition and rotation",
+                     64 * d * d * 4 + 8192 * stride * 4 + 4 * d * d * 8});
+    return items;
+  }
+  items.insert(items.end(), {
       {"row solver", SolveRowsScratchBytes(longest, d, num_threads)},
       {"Gram, eigendecomposition and rotation",
        2 * num_threads * stride * stride * 4 + 6 * d * d * 8 + num_threads * 256 * stride * 4},
-  };
+  });
+  return items;
 }
 
 }  // namespace

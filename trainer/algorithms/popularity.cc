@@ -1,7 +1,9 @@
 // Items ranked by summed interaction weight: one factor, 1 for every user.
 #include <algorithm>
 
+#include "kernels/base/device_memory.h"
 #include "kernels/base/errors.h"
+#include "kernels/linalg/finite.h"
 #include "trainer/registry.h"
 
 namespace penchant {
@@ -24,29 +26,36 @@ class Popularity : public Algorithm {
  public:
   int num_iterations() const override { return 1; }
 
-  void Initialize(Context&, const Interactions& interactions, uint64_t,
+  void Initialize(Context& context, const Interactions& interactions, uint64_t,
                   const FactorTables*) override {
     interactions_ = &interactions;
-    tables_.users = Ones(interactions.num_users());
-    tables_.items = Matrix(interactions.num_items(), 1);
+    users_ = DeviceMatrix(context, Ones(interactions.num_users()));
+    items_ = DeviceMatrix(context, interactions.num_items(), 1);
   }
 
-  void RunIteration(Context&) override {
+  // A count of what the host holds: not worth a kernel.
+  void RunIteration(Context& context) override {
     const CsrView item_users = interactions_->item_users.view();
-    for (int64_t i = 0; i < item_users.rows; ++i) {
-      tables_.items.row(i)[0] = SummedWeight(item_users, i);
-    }
-    RequireFinite(tables_.items.view(), "item_factors", 1);
+    Matrix items(item_users.rows, 1);
+    for (int64_t i = 0; i < item_users.rows; ++i) items.row(i)[0] = SummedWeight(item_users, i);
+    items_ = DeviceMatrix(context, std::move(items));
+    RequireFinite(context, items_.view(), "item_factors");
+    context.Synchronize();
   }
 
   double Loss(Context&) const override { return 0.0; }  // a count has no objective
-  const FactorTables& tables() const override { return tables_; }
-  FactorTables TakeTables() override { return std::move(tables_); }
+  FactorViews factors() const override { return {users_.view(), items_.view()}; }
+  FactorTables Snapshot(Context& context) const override {
+    return {users_.Download(context), items_.Download(context), {}};
+  }
+  FactorTables TakeTables(Context& context) override {
+    return {users_.Release(context), items_.Release(context), {}};
+  }
   void Finalize(Context&, FactorTables*) const override {}
 
  private:
   const Interactions* interactions_ = nullptr;
-  FactorTables tables_;
+  DeviceMatrix users_, items_;
 };
 
 class PopularityFoldIn : public FoldIn {
@@ -80,7 +89,8 @@ const AlgorithmEntry kPopularityEntry = {
     [](std::shared_ptr<const Model>) -> std::unique_ptr<FoldIn> {
       return std::make_unique<PopularityFoldIn>();
     },
-    [](const config::TrainConfig&, const ProblemShape& shape, int) -> std::vector<MemoryItem> {
+    [](const config::TrainConfig&, const ProblemShape& shape, int,
+       bool) -> std::vector<MemoryItem> {
       return {{"user factors", shape.num_users * PaddedStride(1) * 4},
               {"item factors", shape.num_items * PaddedStride(1) * 4}};
     },

@@ -1,0 +1,129 @@
+#include "kernels/als/loss.h"
+
+#include "kernels/cuda_twins.cuh"
+#include "kernels/linalg/gram.cuh"
+
+namespace penchant::PENCHANT_CUDA_NAMESPACE {
+namespace {
+
+constexpr int kThreads = 128;
+
+__device__ __forceinline__ double SumOverWarp(double value) {
+#pragma unroll
+  for (int lanes = kWarpSize / 2; lanes > 0; lanes /= 2) {
+    value += __shfl_xor_sync(kAllLanes, value, lanes);
+  }
+  return value;
+}
+
+struct LossProblem {
+  double alpha, unobserved_weight, regularization, power;
+  MatrixView<const float> rows;   // the side whose rows are summed
+  MatrixView<const float> other;
+  CsrView observations;
+  bool observed;  // add the observed pairs' part to the penalty's
+};
+
+// sums[i] = penalty of row i, and what its observations add: a warp a row.
+__global__ void RowLoss(LossProblem p, double* sums) {
+  const int lane = threadIdx.x % kWarpSize;
+  const int64_t warps = int64_t{gridDim.x} * (blockDim.x / kWarpSize);
+  const int64_t rounds = (p.rows.rows + warps - 1) / warps;
+  const int64_t first = int64_t{blockIdx.x} * (blockDim.x / kWarpSize) + threadIdx.x / kWarpSize;
+  for (int64_t round = 0; round < rounds; ++round) {
+    const int64_t i = first + round * warps;
+    const bool there = i < p.rows.rows;
+    const int64_t begin = there ? p.observations.offsets[i] : 0;
+    const int64_t n = there ? p.observations.offsets[i + 1] - begin : 0;
+    const float* row = p.rows.row(there ? i : 0);
+    double square = 0;
+    for (int64_t k = lane; k < p.rows.cols; k += kWarpSize) square += double{row[k]} * row[k];
+    square = SumOverWarp(square);
+    double total = p.regularization *
+                   pow(static_cast<double>(n) + p.unobserved_weight * p.observations.cols, p.power) *
+                   square;
+    for (int64_t j = 0; p.observed && j < n; ++j) {
+      const float* other = p.other.row(p.observations.indices[begin + j]);
+      double score = 0;
+      for (int64_t k = lane; k < p.rows.cols; k += kWarpSize) score += double{row[k]} * other[k];
+      score = SumOverWarp(score);
+      const double r = p.observations.values != nullptr ? p.observations.values[begin + j] : 1.0f;
+      const double preference = r > 0 ? 1.0 : 0.0;
+      const double confidence = p.unobserved_weight + p.alpha * fabs(r);
+      total += confidence * (preference - score) * (preference - score) -
+               p.unobserved_weight * score * score;
+    }
+    if (there && lane == 0) sums[i] = total;
+  }
+}
+
+// *sum = all values added in a fixed order, by one block.
+__global__ void SumInOrder(const double* values, int64_t count, double* sum) {
+  PENCHANT_SHARED(shared);
+  auto* partial = reinterpret_cast<double*>(shared);
+  double mine = 0;
+  for (int64_t i = threadIdx.x; i < count; i += blockDim.x) mine += values[i];
+  partial[threadIdx.x] = mine;
+  __syncthreads();
+  for (int half = blockDim.x / 2; half > 0; half /= 2) {
+    if (static_cast<int>(threadIdx.x) < half) {
+      partial[threadIdx.x] += partial[threadIdx.x + half];
+    }
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) *sum = partial[0];
+}
+
+__global__ void Multiply(const double* a, const double* b, int64_t count, double* product) {
+  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i < count) product[i] = a[i] * b[i];
+}
+
+double Sum(Context& context, const DeviceBuffer<double>& values) {
+  DeviceBuffer<double> sum(context, 1);
+  PENCHANT_LAUNCH(context, (LaunchShape{1, 256, 256 * static_cast<int64_t>(sizeof(double))}),
+                  SumInOrder, values.data(), values.size(), sum.data());
+  return Download(context, sum)[0];
+}
+
+double SideLoss(Context& context, const LossProblem& problem) {
+  if (problem.rows.rows == 0) return 0;
+  DeviceBuffer<double> sums(context, problem.rows.rows);
+  LaunchShape shape{0, kThreads};
+  shape.blocks = ResidentBlocks(context, RowLoss, shape,
+                                DivideUp(problem.rows.rows, kThreads / kWarpSize));
+  PENCHANT_LAUNCH(context, shape, RowLoss, problem, sums.data());
+  return Sum(context, sums);
+}
+
+}  // namespace
+
+double AlsLoss(Context& context, const AlsObjective& objective, MatrixView<const float> users,
+               MatrixView<const float> items, const CsrView& user_items,
+               const CsrView& item_users) {
+  LossProblem problem{objective.alpha,
+                      objective.unobserved_weight,
+                      objective.regularization,
+                      objective.regularization_power,
+                      users,
+                      items,
+                      user_items,
+                      true};
+  double loss = SideLoss(context, problem);
+  problem.rows = items;
+  problem.other = users;
+  problem.observations = item_users;
+  problem.observed = false;
+  loss += SideLoss(context, problem);
+  if (objective.unobserved_weight > 0) {
+    const DeviceBuffer<double> user_gram = GramOnDevice(context, users);
+    const DeviceBuffer<double> item_gram = GramOnDevice(context, items);
+    DeviceBuffer<double> product(context, user_gram.size());
+    PENCHANT_LAUNCH(context, (LaunchShape{DivideUp(product.size(), 256), 256}), Multiply,
+                    user_gram.data(), item_gram.data(), product.size(), product.data());
+    loss += objective.unobserved_weight * Sum(context, product);
+  }
+  return loss;
+}
+
+}  // namespace penchant::PENCHANT_CUDA_NAMESPACE

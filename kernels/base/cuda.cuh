@@ -1,0 +1,102 @@
+// What every .cu file shares: checked calls, checked launches, and the namespace its twins live in.
+//
+// The same sources are compiled twice: by nvcc for GPUs (namespace cuda) and by the C++ compiler
+// for tests/cuda_host, which runs them thread for thread on the CPU (namespace cuda_on_host).
+#ifndef PENCHANT_KERNELS_BASE_CUDA_CUH_
+#define PENCHANT_KERNELS_BASE_CUDA_CUH_
+
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/base/context.h"
+#include "kernels/base/errors.h"
+
+#ifdef PENCHANT_CUDA_ON_HOST
+#define PENCHANT_CUDA_NAMESPACE cuda_on_host
+// The block's dynamic shared memory, the only kind kernels use: its size is checked.
+#define PENCHANT_SHARED(name) unsigned char* name = ::penchant::cuda_host::SharedMemory()
+#define PENCHANT_NAME_LAUNCH(kernel) cuda_host_kernel_name = #kernel
+extern const char* cuda_host_kernel_name;
+#else
+#define PENCHANT_CUDA_NAMESPACE cuda
+#define PENCHANT_SHARED(name) extern __shared__ __align__(16) unsigned char name[]
+#define PENCHANT_NAME_LAUNCH(kernel) static_cast<void>(0)
+#endif
+
+namespace penchant::PENCHANT_CUDA_NAMESPACE {
+
+inline constexpr int kWarpSize = 32;
+inline constexpr unsigned kAllLanes = 0xffffffffu;
+
+inline void Check(cudaError_t error, const char* what) {
+  PENCHANT_CHECK(error == cudaSuccess, DeviceError, "CUDA: ", what, " failed: ",
+                 cudaGetErrorString(error));
+}
+
+inline cudaStream_t StreamOf(const Context& context) {
+  return static_cast<cudaStream_t>(context.cuda()->stream());
+}
+
+inline int64_t DivideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// *byte = 1, where several threads may do so at once.
+__device__ __forceinline__ void MarkByte(uint8_t* byte) {
+#ifdef PENCHANT_CUDA_ON_HOST
+  __atomic_store_n(byte, uint8_t{1}, __ATOMIC_RELAXED);
+#else
+  *byte = 1;
+#endif
+}
+
+struct LaunchShape {
+  int64_t blocks = 1;
+  int threads = 128;
+  int64_t shared_bytes = 0;
+};
+
+// Launches through PENCHANT_LAUNCH, which names the kernel in errors.
+template <typename... Parameters, typename... Arguments>
+void Launch(const Context& context, const char* name, const LaunchShape& shape,
+            void (*kernel)(Parameters...), Arguments... arguments) {
+  if (shape.blocks == 0) return;
+  Check(cudaSetDevice(context.cuda()->facts().index), "choosing the device");
+  if (shape.shared_bytes > (48 << 10)) {
+    Check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(shape.shared_bytes)),
+          name);
+  }
+  cudaLaunchConfig_t config = {};
+  config.gridDim = dim3(static_cast<unsigned>(shape.blocks));
+  config.blockDim = dim3(static_cast<unsigned>(shape.threads));
+  config.dynamicSmemBytes = static_cast<size_t>(shape.shared_bytes);
+  config.stream = StreamOf(context);
+  Check(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), name);
+}
+#define PENCHANT_LAUNCH(context, shape, kernel, ...)                   \
+  do {                                                                 \
+    PENCHANT_NAME_LAUNCH(kernel);                                      \
+    ::penchant::PENCHANT_CUDA_NAMESPACE::Launch(context, #kernel, shape, kernel, __VA_ARGS__); \
+  } while (false)
+
+// Blocks that keep the device busy with one kernel, at most `most`.
+template <typename... Parameters>
+int64_t ResidentBlocks(const Context& context, void (*kernel)(Parameters...),
+                       const LaunchShape& shape, int64_t most) {
+  if (shape.shared_bytes > (48 << 10)) {
+    Check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(shape.shared_bytes)),
+          "reserving shared memory");
+  }
+  int blocks = 0;
+  Check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, shape.threads,
+                                                      static_cast<size_t>(shape.shared_bytes)),
+        "occupancy");
+  const int64_t resident = int64_t{std::max(blocks, 1)} * context.cuda()->facts().multiprocessors;
+  return std::min(resident, most);
+}
+
+}  // namespace penchant::PENCHANT_CUDA_NAMESPACE
+
+#endif  // PENCHANT_KERNELS_BASE_CUDA_CUH_

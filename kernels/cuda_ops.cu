@@ -1,0 +1,23 @@
+#include "kernels/cuda_ops.h"
+
+#include "kernels/cuda_twins.cuh"
+
+namespace penchant::PENCHANT_CUDA_NAMESPACE {
+
+extern const CudaOps kOps;
+const CudaOps kOps = {
+    .gram = Gram,
+    .rotate = Rotate,
+    .rotate_to_eigenbasis = RotateToEigenbasis,
+    .require_finite = RequireFinite,
+    .csr_from_coordinates = CsrFromCoordinates,
+    .transpose = Transpose,
+    .plan_rows = PlanRows,
+    .solve_rows = SolveRows,
+    .als_loss = AlsLoss,
+    .gather_rows = GatherRows,
+    .top_k = TopK,
+    .judge_lists = JudgeLists,
+};
+
+}  // namespace penchant::PENCHANT_CUDA_NAMESPACE

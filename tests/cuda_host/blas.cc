@@ -1,0 +1,50 @@
+// cuBLAS and cuSOLVER as the emulated device has them: BLAS and LAPACK.
+#include <algorithm>
+#include <vector>
+
+#include "kernels/base/blas.h"
+#include "kernels/base/cuda_blas.h"
+#include "tests/cuda_host/backend.h"
+
+namespace penchant::cuda_on_host {
+namespace {
+
+class HostBlas final : public CudaBlas {
+ public:
+  void Multiply(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_stride, const float* b,
+                int64_t b_stride, float* c, int64_t c_stride) override {
+    blas::Multiply(m, n, k, a, a_stride, b, b_stride, c, c_stride);
+  }
+
+  void MultiplyTransposed(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_stride,
+                          const float* b, int64_t b_stride, float* c, int64_t c_stride) override {
+    std::vector<float> turned(k * n);
+    for (int64_t j = 0; j < n; ++j) {
+      for (int64_t i = 0; i < k; ++i) turned[i * n + j] = b[j * b_stride + i];
+    }
+    blas::Multiply(m, n, k, a, a_stride, turned.data(), n, c, c_stride);
+  }
+
+  void GramBlocks(int64_t count, int64_t rows, int64_t k, const float* a, int64_t a_stride,
+                  float* c) override {
+    std::vector<float> turned(k * rows);
+    for (int64_t block = 0; block < count; ++block) {
+      const float* first = a + block * rows * a_stride;
+      for (int64_t i = 0; i < rows; ++i) {
+        for (int64_t j = 0; j < k; ++j) turned[j * rows + i] = first[i * a_stride + j];
+      }
+      blas::Multiply(k, k, rows, turned.data(), rows, first, a_stride, c + block * k * k, k);
+    }
+  }
+
+  void SymmetricEigen(int64_t n, double* a, double* eigenvalues) override {
+    blas::SymmetricEigen(n, a, eigenvalues);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<CudaBlas> LoadCudaBlas(void*) { return std::make_unique<HostBlas>(); }
+std::string CudaBlasUnavailableReason() { return ""; }
+
+}  // namespace penchant::cuda_on_host
