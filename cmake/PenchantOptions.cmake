@@ -5,6 +5,7 @@ endif()
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CUDA_STANDARD_REQUIRED OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
@@ -12,16 +13,21 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 find_program(PENCHANT_CCACHE ccache)
 if(PENCHANT_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${PENCHANT_CCACHE})
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${PENCHANT_CCACHE})
 endif()
 
 add_library(penchant_options INTERFACE)
 target_include_directories(penchant_options INTERFACE ${PROJECT_SOURCE_DIR})
 # Never -ffast-math: the checks for NaN must work.
-target_compile_options(penchant_options INTERFACE
+target_compile_options(penchant_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:
   -Wall -Wextra -Wno-psabi
   # GCC 12 sees overlaps in std::string that are not there (GCC bug 105651).
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>
-  $<$<BOOL:${PENCHANT_WERROR}>:-Werror> $<$<CONFIG:Release>:-O3>)
+  $<$<BOOL:${PENCHANT_WERROR}>:-Werror> $<$<CONFIG:Release>:-O3>>)
+# CMake 3.25.1 takes CMAKE_CUDA_STANDARD 20 for 17, silently.
+target_compile_options(penchant_options INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:
+  -std=c++20 --expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra
+  $<$<BOOL:${PENCHANT_WERROR}>:-Werror=all-warnings>>)
 if(PENCHANT_SANITIZE)
   add_compile_options(-fsanitize=${PENCHANT_SANITIZE} -fno-omit-frame-pointer -g
                       -fno-sanitize-recover=all)

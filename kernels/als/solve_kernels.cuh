@@ -31,7 +31,7 @@ struct RowProblem {
 // Rows order[0, count), and where those with bad pivots are listed.
 struct RowList {
   const int32_t* order;
-  int64_t count;
+  int count;
   int32_t* failed;
   int* num_failed;
 };
@@ -63,19 +63,23 @@ struct ChunkSums {
 struct Observations {
   const int32_t* ids;
   const float* values;  // null: all ones
-  int64_t count;
+  int count;  // distinct 32-bit ids: fewer than 2^31
 
-  __device__ __forceinline__ float Weight(int64_t j, float alpha) const {
+  __device__ __forceinline__ float Weight(int j, float alpha) const {
     return values != nullptr ? alpha * fabsf(values[j]) : alpha;
   }
   // c p = w0 + w for a liked item, 0 for a disliked one.
-  __device__ __forceinline__ float Target(int64_t j, float weight, float w0) const {
+  __device__ __forceinline__ float Target(int j, float weight, float w0) const {
     return values == nullptr || values[j] > 0 ? w0 + weight : 0.0f;
   }
 };
 
+__device__ __forceinline__ int RowLength(const RowProblem& p, int32_t row) {
+  return static_cast<int>(p.offsets[row + 1] - p.offsets[row]);
+}
+
 __device__ __forceinline__ Observations ObservationsOf(const RowProblem& p, int32_t row,
-                                                       int64_t first, int64_t count) {
+                                                       int64_t first, int count) {
   const int64_t begin = p.offsets[row] + first;
   return {p.indices + begin, p.values != nullptr ? p.values + begin : nullptr, count};
 }
@@ -99,8 +103,9 @@ __device__ __forceinline__ Workspace LayOut(const SolveLayout& layout, float* sh
   w.scale = w.diagonal + layout.padded_factors;
   w.system.rhs = w.scale + layout.order;
   w.system.pivot_floor = w.system.rhs + layout.order;
-  w.system.column = w.system.pivot_floor + layout.order;
-  w.stages = w.system.column + 3 * kTile;
+  w.system.pivot_rows = w.system.pivot_floor + layout.order;
+  w.system.bad_pivots = reinterpret_cast<int*>(w.system.pivot_rows + 2 * kTile);
+  w.stages = w.system.pivot_rows + 3 * kTile;
   w.weights = w.stages + layout.slots * layout.stage;
   w.targets = w.weights + layout.slots * kDepth;
   w.system.tiles = layout.system_in_shared ? w.targets + layout.slots * kDepth : global_tiles;
@@ -117,6 +122,7 @@ __device__ __forceinline__ void Gather(const RowProblem& p, const Observations& 
   float* stage = w.stages + slot * layout.stage;
   if constexpr (kShort) {
     constexpr int kPieces = kDepth / 4;
+#pragma unroll 2
     for (int i = threadIdx.x; i < order * kPieces; i += kWarps * kWarpSize) {
       const int j = i / kPieces, column = c * kDepth + i % kPieces * 4;
       const bool there = j < row.count && column < p.stride;
@@ -125,15 +131,16 @@ __device__ __forceinline__ void Gather(const RowProblem& p, const Observations& 
     }
   } else {
     const int pieces = layout.padded_factors / 4;
+#pragma unroll 2
     for (int i = threadIdx.x; i < kDepth * pieces; i += kWarps * kWarpSize) {
       const int local = i / pieces, column = i % pieces * 4;
-      const int64_t j = int64_t{c} * kDepth + local;
+      const int j = c * kDepth + local;
       const bool there = j < row.count && column < p.stride;
       const float* from = there ? p.table + row.ids[j] * p.stride + column : p.table;
       CopyAsync16(stage + local * (layout.padded_factors + 8) + column, from, there);
     }
     for (int local = threadIdx.x; local < kDepth; local += kWarps * kWarpSize) {
-      const int64_t j = int64_t{c} * kDepth + local;
+      const int j = c * kDepth + local;
       const float weight = j < row.count ? row.Weight(j, p.alpha) : 0.0f;
       w.weights[slot * kDepth + local] = weight;
       w.targets[slot * kDepth + local] =
@@ -150,8 +157,8 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
                                           const SolveLayout& layout, const Workspace& w, int order,
                                           int warp, int lane, Finish finish) {
   const int num_tiles = NumTiles(order / kTile);
-  const int chunks = static_cast<int>(
-      kShort ? layout.padded_factors / kDepth : (row.count + kDepth - 1) / kDepth);
+  const int chunks =
+      kShort ? layout.padded_factors / kDepth : (row.count + kDepth - 1) / kDepth;
   if constexpr (!kShort) {
     for (int k = threadIdx.x; k < order; k += kWarps * kWarpSize) w.system.rhs[k] = 0.0f;
   }
@@ -199,7 +206,7 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
           const float* targets = w.targets + slot * kDepth;
           for (int k = threadIdx.x; k < order; k += kWarps * kWarpSize) {
             float sum = w.system.rhs[k];
-#pragma unroll
+#pragma unroll 8
             for (int j = 0; j < kDepth; ++j) {
               sum += targets[j] * stage[j * (layout.padded_factors + 8) + k];
             }
@@ -240,11 +247,12 @@ template <int kWarps, bool kShort>
 __device__ __forceinline__ void PrepareRow(const RowProblem& p, const Observations& row, int order,
                                            float lambda, const SolveLayout& layout,
                                            const Workspace& w) {
+  if (threadIdx.x == 0) *w.system.bad_pivots = 0;
   for (int k = threadIdx.x; k < layout.padded_factors; k += kWarps * kWarpSize) {
     float value = 0.0f;
     if (k < p.factors) {
-      const float d = p.unobserved_weight * static_cast<float>(p.eigenvalues[k]) + lambda;
-      value = kShort ? 1.0f / d : 1.0f / sqrtf(d);
+      value = InverseRoot(p.unobserved_weight * static_cast<float>(p.eigenvalues[k]) + lambda);
+      if (kShort) value *= value;
     }
     w.diagonal[k] = value;
   }
@@ -253,8 +261,9 @@ __device__ __forceinline__ void PrepareRow(const RowProblem& p, const Observatio
       float root = 0.0f, rhs = 0.0f;
       if (j < row.count) {
         const float weight = row.Weight(j, p.alpha);
-        root = sqrtf(weight);
-        rhs = row.Target(j, weight, p.unobserved_weight) / root;
+        const float inverse = InverseRoot(weight);
+        root = weight * inverse;
+        rhs = row.Target(j, weight, p.unobserved_weight) * inverse;
       }
       w.scale[j] = root;
       w.system.rhs[j] = rhs;
@@ -291,9 +300,12 @@ __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations
   }
 }
 
+// Blocks that registers must leave room for on a multiprocessor.
+constexpr int MinBlocks(int warps) { return warps == 1 ? 12 : warps <= 4 ? 3 : warps <= 10 ? 2 : 1; }
+
 // Solves the rows of a list, a block a row, blocks taking every gridDim.x-th row.
 template <int kWarps, int kUnits, int kDepth, bool kShort>
-__global__ void __launch_bounds__(kWarps* kWarpSize)
+__global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     SolveRowsKernel(RowProblem p, RowList rows, SolveLayout layout, float* global_tiles,
                     ChunkSums chunks) {
   PENCHANT_SHARED(shared);
@@ -303,16 +315,15 @@ __global__ void __launch_bounds__(kWarps* kWarpSize)
   // The same in all lanes, and known to be so.
   const int warp = __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kWarpSize, 0);
   const int lane = threadIdx.x % kWarpSize;
-  for (int64_t k = blockIdx.x; k < rows.count; k += gridDim.x) {
+  for (int k = blockIdx.x; k < rows.count; k += gridDim.x) {
     const int32_t row = rows.order[k];
-    const Observations observations =
-        ObservationsOf(p, row, 0, p.offsets[row + 1] - p.offsets[row]);
-    float* out = p.out + row * p.stride;
+    const Observations observations = ObservationsOf(p, row, 0, RowLength(p, row));
     if (observations.count == 0) {
+      float* out = p.out + row * p.stride;
       for (int i = threadIdx.x; i < p.stride; i += kWarps * kWarpSize) out[i] = 0.0f;
       continue;
     }
-    const int order = kShort ? static_cast<int>(observations.count + kTile - 1) / kTile * kTile
+    const int order = kShort ? (observations.count + kTile - 1) / kTile * kTile
                              : layout.padded_factors;
     TileSystem system = w.system;
     system.blocks = order / kTile;
@@ -320,23 +331,23 @@ __global__ void __launch_bounds__(kWarps* kWarpSize)
     const float* scale = kShort ? w.scale : w.diagonal;
     if (!kShort && chunks.chunk_begin != nullptr) {
       // Added in the order of the chunks.
-      const int64_t first = chunks.chunk_begin[k], last = chunks.chunk_begin[k + 1];
+      const int64_t base = chunks.chunk_begin[0];
+      const auto first = static_cast<int>(chunks.chunk_begin[k] - base);
+      const auto last = static_cast<int>(chunks.chunk_begin[k + 1] - base);
       const int num_tiles = NumTiles(system.blocks);
       for (int e = threadIdx.x; e < num_tiles * kTile * kTile; e += kWarps * kWarpSize) {
         const int tile = e / (kTile * kTile), r = e / kTile % kTile, c = e % kTile;
         float sum = 0;
-        for (int64_t chunk = first; chunk < last; ++chunk) {
-          sum += chunks.sums[(chunk - chunks.chunk_begin[0]) * chunks.stride + tile * kTileFloats +
-                             r * kTileStride + c];
+        for (int chunk = first; chunk < last; ++chunk) {
+          sum += chunks.sums[chunk * chunks.stride + tile * kTileFloats + r * kTileStride + c];
         }
         const int i = TileRow(tile);
         FinishElement(system, scale, i, tile - TileIndex(i, 0), r, c, sum);
       }
       for (int e = threadIdx.x; e < order; e += kWarps * kWarpSize) {
         float sum = 0;
-        for (int64_t chunk = first; chunk < last; ++chunk) {
-          sum += chunks.sums[(chunk - chunks.chunk_begin[0]) * chunks.stride +
-                             num_tiles * kTileFloats + e];
+        for (int chunk = first; chunk < last; ++chunk) {
+          sum += chunks.sums[chunk * chunks.stride + num_tiles * kTileFloats + e];
         }
         system.rhs[e] = sum;
       }
@@ -353,23 +364,28 @@ __global__ void __launch_bounds__(kWarps* kWarpSize)
       for (int e = threadIdx.x; e < order; e += kWarps * kWarpSize) system.rhs[e] *= scale[e];
       __syncthreads();
     }
-    const bool good = FactorAndSolve<kWarps>(system, warp, lane);
-    if (threadIdx.x == 0 && !good) rows.failed[atomicAdd(rows.num_failed, 1)] = row;
-    WriteRow<kWarps, kDepth, kShort>(p, observations, layout, w, out);
+    FactorAndSolve<kWarps>(system, warp, lane);
+    const int32_t solved = rows.order[k];  // again: not worth a register until here
+    if (threadIdx.x == 0 && *system.bad_pivots > 0) {
+      rows.failed[atomicAdd(rows.num_failed, 1)] = solved;
+    }
+    WriteRow<kWarps, kDepth, kShort>(
+        p, ObservationsOf(p, solved, 0, RowLength(p, solved)), layout, w,
+        p.out + solved * p.stride);
     __syncthreads();
   }
 }
 
 // Forms the raw partial systems of stretches of long rows, a block a stretch.
 template <int kWarps, int kUnits, int kDepth>
-__global__ void __launch_bounds__(kWarps* kWarpSize)
-    SumChunksKernel(RowProblem p, SolveLayout layout, int64_t num_chunks, ChunkSums chunks) {
+__global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
+    SumChunksKernel(RowProblem p, SolveLayout layout, int num_chunks, ChunkSums chunks) {
   PENCHANT_SHARED(shared);
   const Workspace w = LayOut<kDepth>(layout, reinterpret_cast<float*>(shared), nullptr);
   const int warp = __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kWarpSize, 0);
   const int lane = threadIdx.x % kWarpSize;
   const int order = layout.padded_factors;
-  for (int64_t k = blockIdx.x; k < num_chunks; k += gridDim.x) {
+  for (int k = blockIdx.x; k < num_chunks; k += gridDim.x) {
     const RowChunk chunk = chunks.chunks[k];
     float* sums = chunks.sums + k * chunks.stride;
     FormTiles<kWarps, kUnits, kDepth, false>(

@@ -68,14 +68,14 @@ __global__ void SolveInDoubleKernel(RowProblem p, RowList rows, double* scratch,
   const int d = p.factors;
   for (int64_t f = blockIdx.x; f < *rows.num_failed; f += gridDim.x) {
     const int32_t row = rows.failed[f];
-    const Observations seen = ObservationsOf(p, row, 0, p.offsets[row + 1] - p.offsets[row]);
+    const Observations seen = ObservationsOf(p, row, 0, RowLength(p, row));
     const int64_t n = seen.count;
     const bool short_side = n <= d;
     const int64_t m = short_side ? n : d;
     double* rhs = system + m * m;
     const double lambda = p.lambda[row];
     const auto diagonal = [&](int64_t k) { return p.unobserved_weight * p.eigenvalues[k] + lambda; };
-    const auto weight = [&](int64_t j) { return static_cast<double>(seen.Weight(j, p.alpha)); };
+    const auto weight = [&](int64_t j) { return static_cast<double>(seen.Weight(static_cast<int>(j), p.alpha)); };
     const auto factor = [&](int64_t j, int64_t k) {
       return static_cast<double>(p.table[seen.ids[j] * p.stride + k]);
     };
@@ -95,10 +95,10 @@ __global__ void SolveInDoubleKernel(RowProblem p, RowList rows, double* scratch,
     for (int64_t i = threadIdx.x; i < m; i += blockDim.x) {
       double sum = 0;
       if (short_side) {
-        const float w = seen.Weight(i, p.alpha);
-        sum = seen.Target(i, w, p.unobserved_weight) / sqrt(static_cast<double>(w));
+        const float w = seen.Weight(static_cast<int>(i), p.alpha);
+        sum = seen.Target(static_cast<int>(i), w, p.unobserved_weight) / sqrt(static_cast<double>(w));
       } else {
-        for (int64_t k = 0; k < n; ++k) {
+        for (int k = 0; k < n; ++k) {
           sum += seen.Target(k, seen.Weight(k, p.alpha), p.unobserved_weight) * factor(k, i);
         }
         sum /= sqrt(diagonal(i));
@@ -191,7 +191,7 @@ struct Launcher {
     }
     RowList list = rows;
     list.order += part.begin;
-    list.count = part.end - part.begin;
+    list.count = static_cast<int>(part.end - part.begin);
     PENCHANT_LAUNCH(context, shape, kernel, problem, list, layout, tiles.data(), chunks);
   }
 
@@ -203,7 +203,7 @@ struct Launcher {
                       layout.total(kDepth) * static_cast<int64_t>(sizeof(float))};
     const auto kernel = SumChunksKernel<kWarps, kUnits, kDepth>;
     shape.blocks = ResidentBlocks(context, kernel, shape, count);
-    PENCHANT_LAUNCH(context, shape, kernel, problem, layout, count, chunks);
+    PENCHANT_LAUNCH(context, shape, kernel, problem, layout, static_cast<int>(count), chunks);
   }
 
   // Calls launch.operator()<kWarps, kUnits, kDepth>() with the block that suits systems of `order`.
@@ -322,7 +322,7 @@ void SolveRows(Context& context, const AlsObjective& objective, const FixedSide&
                            static_cast<float>(objective.alpha),
                            static_cast<float>(objective.unobserved_weight),
                            out.data};
-  const RowList list{cuda.order.data(), rows.rows, failed.data(), num_failed.data()};
+  const RowList list{cuda.order.data(), static_cast<int>(rows.rows), failed.data(), num_failed.data()};
   const Launcher launcher{context, problem, list, fixed.table.cols};
   int64_t largest = 1;
   for (const CudaRowPart& part : cuda.parts) {

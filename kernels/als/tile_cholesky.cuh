@@ -13,58 +13,61 @@ struct TileSystem {
   float* tiles;        // lower tiles (i, j) at TileIndex(i, j) * kTileFloats
   float* rhs;          // in: the right-hand side; out: the solution
   float* pivot_floor;  // a pivot below it keeps hardly two digits of float32
-  float* column;       // 3 * kTile floats of scratch
+  float* pivot_rows;   // 2 * kTile floats of scratch
+  int* bad_pivots;     // counts the tiles with a pivot below its floor
   int blocks;          // tiles a side
 };
 
-// Replaces a diagonal tile by the inverse of its Cholesky factor, by one warp. Returns whether all
+// Replaces a symmetric diagonal tile by the inverse of its Cholesky factor, by one warp: one
+// elimination in place, lane = row. At step c a row holds the inverse left of column c and what is
+// left of the tile right of it, so that 32 registers are enough for both. Returns whether all
 // pivots were good; a bad one is taken for 1.
 __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* pivot_floor,
-                                                   float* column, int lane) {
+                                                   float* pivot_rows, int lane) {
   float row[kTile];
 #pragma unroll
-  for (int c = 0; c < kTile; c += 4) {
-    const float4 four = *reinterpret_cast<const float4*>(tile + lane * kTileStride + c);
-    row[c] = four.x;
-    row[c + 1] = four.y;
-    row[c + 2] = four.z;
-    row[c + 3] = four.w;
+  for (int k = 0; k < kTile; k += 4) {
+    const float4 four = *reinterpret_cast<const float4*>(tile + lane * kTileStride + k);
+    row[k] = four.x;
+    row[k + 1] = four.y;
+    row[k + 2] = four.z;
+    row[k + 3] = four.w;
   }
-  const float floor = pivot_floor[lane];
-  float* inverse_pivots = column + 2 * kTile;
   bool good = true;
+  float scale = 1.0f;
 #pragma unroll
   for (int c = 0; c < kTile; ++c) {
-    float pivot = __shfl_sync(kAllLanes, row[c], c);
-    const bool sound = pivot > __shfl_sync(kAllLanes, floor, c);  // false for NaN too
-    good &= sound;
-    pivot = sound ? pivot : 1.0f;
-    float inverse = rsqrtf(pivot);
-    inverse *= 1.5f - 0.5f * pivot * inverse * inverse;
-    row[c] = lane == c ? pivot * inverse : lane > c ? row[c] * inverse : 0.0f;
-    // Two columns in turn: nobody still reads the one that is written.
-    float* shared_column = column + c % 2 * kTile;
-    shared_column[lane] = row[c];
-    if (lane == c) inverse_pivots[c] = inverse;
+    // Two pivot rows in turn: nobody still reads the one that is written.
+    float* pivot_row = pivot_rows + c % 2 * kTile;
+    if (lane == c) {
+#pragma unroll
+      for (int k = 0; k < kTile; k += 4) {
+        *reinterpret_cast<float4*>(pivot_row + k) = {row[k], row[k + 1], row[k + 2], row[k + 3]};
+      }
+    }
     __syncwarp();
+    const float pivot = pivot_row[c];
+    const bool sound = pivot > pivot_floor[c];  // false for NaN too
+    good &= sound;
+    const float inverse_root = InverseRoot(sound ? pivot : 1.0f);
+    const float factor = lane > c ? pivot_row[lane] * inverse_root * inverse_root : 0.0f;
 #pragma unroll
-    for (int other = c + 1; other < kTile; ++other) row[other] -= row[c] * shared_column[other];
+    for (int k = 0; k < kTile; k += 4) {
+      const float4 four = *reinterpret_cast<const float4*>(pivot_row + k);
+      row[k] -= factor * four.x;
+      row[k + 1] -= factor * four.y;
+      row[k + 2] -= factor * four.z;
+      row[k + 3] -= factor * four.w;
+    }
+    row[c] = lane == c ? 1.0f : -factor;
+    scale = lane == c ? inverse_root : scale;
   }
 #pragma unroll
-  for (int c = 0; c < kTile; ++c) tile[lane * kTileStride + c] = row[c];
-  __syncwarp();
-  // Lane = column of the inverse.
-  float x[kTile];
-#pragma unroll
-  for (int i = 0; i < kTile; ++i) {
-    float sum = lane == i ? 1.0f : 0.0f;
-#pragma unroll
-    for (int k = 0; k < i; ++k) sum -= tile[i * kTileStride + k] * x[k];
-    x[i] = sum * inverse_pivots[i];
+  for (int k = 0; k < kTile; k += 4) {
+    *reinterpret_cast<float4*>(tile + lane * kTileStride + k) = {
+        k <= lane ? row[k] * scale : 0.0f, k + 1 <= lane ? row[k + 1] * scale : 0.0f,
+        k + 2 <= lane ? row[k + 2] * scale : 0.0f, k + 3 <= lane ? row[k + 3] * scale : 0.0f};
   }
-  __syncwarp();
-#pragma unroll
-  for (int i = 0; i < kTile; ++i) tile[i * kTileStride + lane] = x[i];
   __syncwarp();
   return good;
 }
@@ -72,7 +75,7 @@ __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* piv
 // Element `lane` of tile * vector.
 __device__ __forceinline__ float TileTimesVector(const float* tile, const float* vector, int lane) {
   float sum = 0;
-#pragma unroll
+#pragma unroll 2
   for (int c = 0; c < kTile; c += 4) {
     const float4 left = *reinterpret_cast<const float4*>(tile + lane * kTileStride + c);
     const float4 right = *reinterpret_cast<const float4*>(vector + c);
@@ -85,16 +88,15 @@ __device__ __forceinline__ float TileTimesVector(const float* tile, const float*
 __device__ __forceinline__ float TransposedTileTimesVector(const float* tile, const float* vector,
                                                            int lane) {
   float sum = 0;
-#pragma unroll
+#pragma unroll 8
   for (int r = 0; r < kTile; ++r) sum += tile[r * kTileStride + lane] * vector[r];
   return sum;
 }
 
-// Solves the system in place with all warps of the block; the tiles are overwritten. Returns
-// whether all pivots were good (the same for every thread of warp 0). Ends with a barrier.
+// Solves the system in place with all warps of the block; the tiles are overwritten. Ends with a
+// barrier.
 template <int kWarps>
-__device__ __forceinline__ bool FactorAndSolve(const TileSystem& s, int warp, int lane) {
-  bool good = true;
+__device__ __forceinline__ void FactorAndSolve(const TileSystem& s, int warp, int lane) {
   for (int j = 0; j < s.blocks; ++j) {
     float* diagonal = s.tiles + TileIndex(j, j) * kTileFloats;
     for (int i = j + warp; i < s.blocks; i += kWarps) {
@@ -114,7 +116,9 @@ __device__ __forceinline__ bool FactorAndSolve(const TileSystem& s, int warp, in
     }
     __syncthreads();
     if (warp == 0) {
-      good &= InvertDiagonalTile(diagonal, s.pivot_floor + j * kTile, s.column, lane);
+      const bool good =
+          InvertDiagonalTile(diagonal, s.pivot_floor + j * kTile, s.pivot_rows, lane);
+      if (lane == 0 && !good) ++*s.bad_pivots;
       const float y = TileTimesVector(diagonal, s.rhs + j * kTile, lane);
       __syncwarp();
       s.rhs[j * kTile + lane] = y;
@@ -149,7 +153,6 @@ __device__ __forceinline__ bool FactorAndSolve(const TileSystem& s, int warp, in
     }
     __syncthreads();
   }
-  return good;
 }
 
 }  // namespace penchant::PENCHANT_CUDA_NAMESPACE

@@ -11,6 +11,12 @@
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
+// 1 / sqrt(x) to float32's accuracy, without the division's slow path.
+__device__ __forceinline__ float InverseRoot(float x) {
+  const float root = rsqrtf(x);
+  return root * (1.5f - 0.5f * x * root * root);
+}
+
 inline constexpr int kTile = 32;
 // Rows of a tile in memory: 16-byte aligned, and the fragments' loads hit 32 distinct banks.
 inline constexpr int kTileStride = 36;
@@ -66,7 +72,8 @@ __device__ __forceinline__ void Split(float x, uint32_t& big, uint32_t& rest) {
 template <int kDepth, typename ReadA, typename ReadB>
 __device__ __forceinline__ void MultiplyTile(int lane, ReadA a, ReadB b, TileSum& sum) {
   const int g = lane / 4, t = lane % 4;
-#pragma unroll
+  // Not unrolled: a step's fragments fill the registers, and other warps hide its latency.
+#pragma unroll 1
   for (int k = 0; k < kDepth; k += 8) {
     uint32_t b_big[4][2], b_rest[4][2];
 #pragma unroll

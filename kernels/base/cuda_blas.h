@@ -10,6 +10,8 @@
 
 namespace penchant {
 
+class CudaDevice;
+
 class CudaBlas {
  public:
   virtual ~CudaBlas() = default;
@@ -33,8 +35,9 @@ class CudaBlas {
 #ifdef PENCHANT_CUDA_NAMESPACE
 namespace PENCHANT_CUDA_NAMESPACE {
 
-// `stream` is a cudaStream_t. DeviceError, naming the library, when one cannot be loaded.
-std::unique_ptr<CudaBlas> LoadCudaBlas(void* stream);
+// Works in the order of the device's stream. DeviceError, naming the library, when one cannot be
+// loaded.
+std::unique_ptr<CudaBlas> LoadCudaBlas(CudaDevice& device);
 
 // What is in the way of loading the libraries; empty when nothing is.
 std::string CudaBlasUnavailableReason();

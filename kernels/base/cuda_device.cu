@@ -84,7 +84,7 @@ class Device final : public CudaDevice {
   const CudaOps& ops() const override { return kOps; }
   void* stream() override { return stream_; }
   CudaBlas& blas() override {
-    if (!blas_) blas_ = LoadCudaBlas(stream_);
+    if (!blas_) blas_ = LoadCudaBlas(*this);
     return *blas_;
   }
 

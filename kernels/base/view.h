@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 #include "kernels/base/host_device.h"
 
@@ -19,7 +20,11 @@ struct MatrixView {
   int64_t stride = 0;
 
   PENCHANT_HOST_DEVICE T* row(int64_t i) const { return data + i * stride; }
-  operator MatrixView<const T>() const { return {data, rows, cols, stride}; }
+  operator MatrixView<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, rows, cols, stride};
+  }
 };
 
 // Compressed sparse rows: row i holds entries offsets[i] .. offsets[i + 1].

@@ -9,7 +9,7 @@ namespace penchant::cuda_on_host {
 
 extern const CudaBackend kBackend;
 
-std::unique_ptr<CudaBlas> LoadCudaBlas(void* stream);
+std::unique_ptr<CudaBlas> LoadCudaBlas(CudaDevice& device);
 std::string CudaBlasUnavailableReason();
 
 }  // namespace penchant::cuda_on_host

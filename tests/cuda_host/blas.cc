@@ -44,7 +44,7 @@ class HostBlas final : public CudaBlas {
 
 }  // namespace
 
-std::unique_ptr<CudaBlas> LoadCudaBlas(void*) { return std::make_unique<HostBlas>(); }
+std::unique_ptr<CudaBlas> LoadCudaBlas(CudaDevice&) { return std::make_unique<HostBlas>(); }
 std::string CudaBlasUnavailableReason() { return ""; }
 
 }  // namespace penchant::cuda_on_host
