@@ -62,8 +62,7 @@ void SolveRowsOf(benchmark::State& state) {
   for (int64_t e = 0; e < rows * n; ++e) {
     indices[e] = static_cast<int32_t>((e / n * 7919 + e % n * (items / n)) % items);
   }
-  const DeviceCsr observations(context,
-                               {rows, items, offsets.data(), indices.data(), nullptr});
+  const DeviceCsr observations(context, {rows, items, offsets.data(), indices.data(), nullptr});
   const RowPlan plan(context, observations.view(), d);
   const AlsObjective objective;
   DeviceMatrix out(context, rows, d);

@@ -1,5 +1,4 @@
 #include "kernels/cuda_ops.h"
-
 #include "kernels/cuda_twins.cuh"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {

@@ -28,8 +28,7 @@ MemoryEstimate EstimateMemory(const config::TrainConfig& config, const ProblemSh
   if (num_threads == 0) num_threads = std::max(1u, std::thread::hardware_concurrency());
   MemoryEstimate estimate;
   const int64_t entry = 4 + (shape.weighted ? 4 : 0);
-  const int64_t interactions =
-      2 * shape.nnz * entry + (shape.num_users + shape.num_items) * 8;
+  const int64_t interactions = 2 * shape.nnz * entry + (shape.num_users + shape.num_items) * 8;
   estimate.items.push_back({"interactions, by user and by item", interactions});
   if (cuda) {
     // Keys and entries, twice each: the sort's in and out.
@@ -65,16 +64,16 @@ int64_t ParseBytes(const std::string& text) {
   const auto [stop, error] = std::from_chars(text.data(), end, amount);
   const std::string unit(std::find_if(stop, end, [](char c) { return c != ' '; }), end);
   const std::pair<const char*, double> units[] = {
-      {"", 1},       {"B", 1},      {"kB", 1e3},    {"KB", 1e3},    {"MB", 1e6},
-      {"GB", 1e9},   {"TB", 1e12},  {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30},
-      {"TiB", 0x1p40}};
+      {"", 1},      {"B", 1},        {"kB", 1e3},     {"KB", 1e3},     {"MB", 1e6},    {"GB", 1e9},
+      {"TB", 1e12}, {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40}};
   for (const auto& [name, bytes] : units) {
     if (error == std::errc() && unit == name && amount > 0 && amount * bytes < 0x1p62) {
       return static_cast<int64_t>(amount * bytes);
     }
   }
-  throw InvalidArgument("memory_budget must be a positive amount such as \"12GB\" or \"800MiB\"; got \"" +
-                        text + "\"");
+  throw InvalidArgument(
+      "memory_budget must be a positive amount such as \"12GB\" or \"800MiB\"; got \"" + text +
+      "\"");
 }
 
 int64_t AvailableMemory() {

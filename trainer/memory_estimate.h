@@ -13,8 +13,9 @@ namespace penchant {
 
 struct MemoryEstimate {
   std::vector<MemoryItem> items;
-  int64_t interactions_bytes = 0;  // already there when training starts: on the CPU both orientations
-  int64_t training_bytes = 0;      // what training adds
+  int64_t interactions_bytes =
+      0;                       // already there when training starts: on the CPU both orientations
+  int64_t training_bytes = 0;  // what training adds
   int64_t total() const { return interactions_bytes + training_bytes; }
 };
 

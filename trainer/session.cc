@@ -187,7 +187,8 @@ double Session::Validate(Context& context, const FactorViews& factors) const {
 
 std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) {
   CheckMemory(context);
-  if (context.cuda()) context.cuda()->set_memory_budget(ParseBytes(options_.config.memory_budget()));
+  if (context.cuda())
+    context.cuda()->set_memory_budget(ParseBytes(options_.config.memory_budget()));
   const std::unique_ptr<Algorithm> algorithm = FindAlgorithm(options_.config).make(options_.config);
   const int done = Resume();
   const FactorTables* start = checkpoint_           ? &checkpoint_->factors

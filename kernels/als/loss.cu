@@ -1,5 +1,4 @@
 #include "kernels/als/loss.h"
-
 #include "kernels/cuda_twins.cuh"
 #include "kernels/linalg/gram.cuh"
 
@@ -18,7 +17,7 @@ __device__ __forceinline__ double SumOverWarp(double value) {
 
 struct LossProblem {
   double alpha, unobserved_weight, regularization, power;
-  MatrixView<const float> rows;   // the side whose rows are summed
+  MatrixView<const float> rows;  // the side whose rows are summed
   MatrixView<const float> other;
   CsrView observations;
   bool observed;  // add the observed pairs' part to the penalty's
@@ -39,9 +38,9 @@ __global__ void RowLoss(LossProblem p, double* sums) {
     double square = 0;
     for (int64_t k = lane; k < p.rows.cols; k += kWarpSize) square += double{row[k]} * row[k];
     square = SumOverWarp(square);
-    double total = p.regularization *
-                   pow(static_cast<double>(n) + p.unobserved_weight * p.observations.cols, p.power) *
-                   square;
+    double total =
+        p.regularization *
+        pow(static_cast<double>(n) + p.unobserved_weight * p.observations.cols, p.power) * square;
     for (int64_t j = 0; p.observed && j < n; ++j) {
       const float* other = p.other.row(p.observations.indices[begin + j]);
       double score = 0;
@@ -90,8 +89,8 @@ double SideLoss(Context& context, const LossProblem& problem) {
   if (problem.rows.rows == 0) return 0;
   DeviceBuffer<double> sums(context, problem.rows.rows);
   LaunchShape shape{0, kThreads};
-  shape.blocks = ResidentBlocks(context, RowLoss, shape,
-                                DivideUp(problem.rows.rows, kThreads / kWarpSize));
+  shape.blocks =
+      ResidentBlocks(context, RowLoss, shape, DivideUp(problem.rows.rows, kThreads / kWarpSize));
   PENCHANT_LAUNCH(context, shape, RowLoss, problem, sums.data());
   return Sum(context, sums);
 }

@@ -38,10 +38,10 @@ struct RowList {
 
 // What a launch decides about shared memory; sizes in floats.
 struct SolveLayout {
-  int order;          // of the largest system, a multiple of 32
-  int padded_factors; // a multiple of 32
-  int slots;          // stages of gathered data
-  int stage;          // floats of one
+  int order;           // of the largest system, a multiple of 32
+  int padded_factors;  // a multiple of 32
+  int slots;           // stages of gathered data
+  int stage;           // floats of one
   bool system_in_shared;
 
   __host__ __device__ int vectors() const { return padded_factors + 3 * order + 3 * kTile; }
@@ -63,7 +63,7 @@ struct ChunkSums {
 struct Observations {
   const int32_t* ids;
   const float* values;  // null: all ones
-  int count;  // distinct 32-bit ids: fewer than 2^31
+  int count;            // distinct 32-bit ids: fewer than 2^31
 
   __device__ __forceinline__ float Weight(int j, float alpha) const {
     return values != nullptr ? alpha * fabsf(values[j]) : alpha;
@@ -157,8 +157,7 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
                                           const SolveLayout& layout, const Workspace& w, int order,
                                           int warp, int lane, Finish finish) {
   const int num_tiles = NumTiles(order / kTile);
-  const int chunks =
-      kShort ? layout.padded_factors / kDepth : (row.count + kDepth - 1) / kDepth;
+  const int chunks = kShort ? layout.padded_factors / kDepth : (row.count + kDepth - 1) / kDepth;
   if constexpr (!kShort) {
     for (int k = threadIdx.x; k < order; k += kWarps * kWarpSize) w.system.rhs[k] = 0.0f;
   }
@@ -301,7 +300,9 @@ __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations
 }
 
 // Blocks that registers must leave room for on a multiprocessor.
-constexpr int MinBlocks(int warps) { return warps == 1 ? 12 : warps <= 4 ? 3 : warps <= 10 ? 2 : 1; }
+constexpr int MinBlocks(int warps) {
+  return warps == 1 ? 12 : warps <= 4 ? 3 : warps <= 10 ? 2 : 1;
+}
 
 // Solves the rows of a list, a block a row, blocks taking every gridDim.x-th row.
 template <int kWarps, int kUnits, int kDepth, bool kShort>
@@ -309,9 +310,9 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     SolveRowsKernel(RowProblem p, RowList rows, SolveLayout layout, float* global_tiles,
                     ChunkSums chunks) {
   PENCHANT_SHARED(shared);
-  const Workspace w =
-      LayOut<kDepth>(layout, reinterpret_cast<float*>(shared),
-                     global_tiles + int64_t{blockIdx.x} * (layout.system_in_shared ? 0 : layout.system()));
+  const Workspace w = LayOut<kDepth>(
+      layout, reinterpret_cast<float*>(shared),
+      global_tiles + int64_t{blockIdx.x} * (layout.system_in_shared ? 0 : layout.system()));
   // The same in all lanes, and known to be so.
   const int warp = __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kWarpSize, 0);
   const int lane = threadIdx.x % kWarpSize;
@@ -323,8 +324,8 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
       for (int i = threadIdx.x; i < p.stride; i += kWarps * kWarpSize) out[i] = 0.0f;
       continue;
     }
-    const int order = kShort ? (observations.count + kTile - 1) / kTile * kTile
-                             : layout.padded_factors;
+    const int order =
+        kShort ? (observations.count + kTile - 1) / kTile * kTile : layout.padded_factors;
     TileSystem system = w.system;
     system.blocks = order / kTile;
     PrepareRow<kWarps, kShort>(p, observations, order, p.lambda[row], layout, w);
@@ -369,9 +370,8 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     if (threadIdx.x == 0 && *system.bad_pivots > 0) {
       rows.failed[atomicAdd(rows.num_failed, 1)] = solved;
     }
-    WriteRow<kWarps, kDepth, kShort>(
-        p, ObservationsOf(p, solved, 0, RowLength(p, solved)), layout, w,
-        p.out + solved * p.stride);
+    WriteRow<kWarps, kDepth, kShort>(p, ObservationsOf(p, solved, 0, RowLength(p, solved)), layout,
+                                     w, p.out + solved * p.stride);
     __syncthreads();
   }
 }

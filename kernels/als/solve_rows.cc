@@ -323,9 +323,10 @@ void AlsObjective::Validate() const {
 }
 
 void ThrowNotPositive(int64_t row) {
-  throw NumericError(internal::Concat(
-      "the system of row ", row, " is not positive definite even in float64; its observations or "
-      "the other side's factors hold non-finite or extreme values"));
+  throw NumericError(
+      internal::Concat("the system of row ", row,
+                       " is not positive definite even in float64; its observations or "
+                       "the other side's factors hold non-finite or extreme values"));
 }
 
 RowPlan::RowPlan(Context& context, const CsrView& rows, int64_t factors) {
@@ -392,7 +393,8 @@ int64_t CudaSolveRowsBytes(int64_t rows, int64_t nnz, int64_t longest_row, int64
   int64_t bytes = rows * (4 + 4) + kDoubleBlocks * (order * order + order) * 8;
   if (longest_row > kChunkObservations) {
     const int64_t chunks = nnz / kChunkObservations + rows;
-    bytes += std::min(chunks * tiles * 4, kChunkSumBytes + longest_row / kChunkObservations * tiles);
+    bytes +=
+        std::min(chunks * tiles * 4, kChunkSumBytes + longest_row / kChunkObservations * tiles);
   }
   if (order > 128) bytes += kGlobalTileBytes;  // where a block's shared memory is too small
   return bytes;

@@ -1,8 +1,7 @@
-#include "kernels/als/solve_rows.h"
-
 #include <limits>
 
 #include "kernels/als/solve_kernels.cuh"
+#include "kernels/als/solve_rows.h"
 #include "kernels/base/thrust.cuh"
 #include "kernels/cuda_twins.cuh"
 
@@ -17,8 +16,7 @@ int RoundUpToTile(int64_t n) { return static_cast<int>(DivideUp(n, kTile)) * kTi
 
 // ---- The plan -------------------------------------------------------------------------------
 
-__global__ void RowLengths(const int64_t* offsets, int64_t rows, int64_t* lengths,
-                           int32_t* order) {
+__global__ void RowLengths(const int64_t* offsets, int64_t rows, int64_t* lengths, int32_t* order) {
   const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (i >= rows) return;
   lengths[i] = offsets[i + 1] - offsets[i];
@@ -34,8 +32,7 @@ void PlanChunks(Context& context, std::span<const int64_t> lengths, std::span<co
     const int64_t count = DivideUp(lengths[k], kChunkObservations);
     const int64_t size = DivideUp(DivideUp(lengths[k], count), kTile) * kTile;
     for (int64_t first = 0; first < lengths[k]; first += size) {
-      chunks.push_back(
-          {order[k], static_cast<int32_t>(std::min(size, lengths[k] - first)), first});
+      chunks.push_back({order[k], static_cast<int32_t>(std::min(size, lengths[k] - first)), first});
     }
     plan->chunk_begin.push_back(static_cast<int64_t>(chunks.size()));
   }
@@ -74,8 +71,12 @@ __global__ void SolveInDoubleKernel(RowProblem p, RowList rows, double* scratch,
     const int64_t m = short_side ? n : d;
     double* rhs = system + m * m;
     const double lambda = p.lambda[row];
-    const auto diagonal = [&](int64_t k) { return p.unobserved_weight * p.eigenvalues[k] + lambda; };
-    const auto weight = [&](int64_t j) { return static_cast<double>(seen.Weight(static_cast<int>(j), p.alpha)); };
+    const auto diagonal = [&](int64_t k) {
+      return p.unobserved_weight * p.eigenvalues[k] + lambda;
+    };
+    const auto weight = [&](int64_t j) {
+      return static_cast<double>(seen.Weight(static_cast<int>(j), p.alpha));
+    };
     const auto factor = [&](int64_t j, int64_t k) {
       return static_cast<double>(p.table[seen.ids[j] * p.stride + k]);
     };
@@ -96,7 +97,8 @@ __global__ void SolveInDoubleKernel(RowProblem p, RowList rows, double* scratch,
       double sum = 0;
       if (short_side) {
         const float w = seen.Weight(static_cast<int>(i), p.alpha);
-        sum = seen.Target(static_cast<int>(i), w, p.unobserved_weight) / sqrt(static_cast<double>(w));
+        sum =
+            seen.Target(static_cast<int>(i), w, p.unobserved_weight) / sqrt(static_cast<double>(w));
       } else {
         for (int k = 0; k < n; ++k) {
           sum += seen.Target(k, seen.Weight(k, p.alpha), p.unobserved_weight) * factor(k, i);
@@ -236,8 +238,8 @@ struct Launcher {
     const int order = RoundUpToTile(factors);
     ChunkSums chunks{};
     chunks.stride = NumTiles(order / kTile) * kTileFloats + order;
-    const int64_t room =
-        std::max<int64_t>(1, kChunkSumBytes / (chunks.stride * static_cast<int64_t>(sizeof(float))));
+    const int64_t room = std::max<int64_t>(
+        1, kChunkSumBytes / (chunks.stride * static_cast<int64_t>(sizeof(float))));
     int64_t longest = 0;
     for (int64_t k = part.begin; k < part.end; ++k) {
       longest = std::max(longest, plan.chunk_begin[k + 1] - plan.chunk_begin[k]);
@@ -252,8 +254,8 @@ struct Launcher {
       chunks.chunk_begin = plan.chunk_begin_on_device.data() + first;
       const CudaRowPart rows_now{first, end, part.longest, false, true};
       ForOrder(order, [&]<int kWarps, int kUnits, int kDepth>() {
-        SumChunks<kWarps, kUnits, kDepth>(
-            order, plan.chunk_begin[end] - plan.chunk_begin[first], chunks);
+        SumChunks<kWarps, kUnits, kDepth>(order, plan.chunk_begin[end] - plan.chunk_begin[first],
+                                          chunks);
         Solve<kWarps, kUnits, kDepth, false>(rows_now, order, chunks);
       });
       first = end;
@@ -322,7 +324,8 @@ void SolveRows(Context& context, const AlsObjective& objective, const FixedSide&
                            static_cast<float>(objective.alpha),
                            static_cast<float>(objective.unobserved_weight),
                            out.data};
-  const RowList list{cuda.order.data(), static_cast<int>(rows.rows), failed.data(), num_failed.data()};
+  const RowList list{cuda.order.data(), static_cast<int>(rows.rows), failed.data(),
+                     num_failed.data()};
   const Launcher launcher{context, problem, list, fixed.table.cols};
   int64_t largest = 1;
   for (const CudaRowPart& part : cuda.parts) {

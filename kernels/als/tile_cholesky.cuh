@@ -110,14 +110,12 @@ __device__ __forceinline__ void FactorAndSolve(const TileSystem& s, int warp, in
             lane, [&](int r, int c) { return left[r * kTileStride + c]; },
             [&](int r, int c) { return right[r * kTileStride + c]; }, sum);
       }
-      ForEachElement(sum, lane, [&](int r, int c, float value) {
-        tile[r * kTileStride + c] -= value;
-      });
+      ForEachElement(sum, lane,
+                     [&](int r, int c, float value) { tile[r * kTileStride + c] -= value; });
     }
     __syncthreads();
     if (warp == 0) {
-      const bool good =
-          InvertDiagonalTile(diagonal, s.pivot_floor + j * kTile, s.pivot_rows, lane);
+      const bool good = InvertDiagonalTile(diagonal, s.pivot_floor + j * kTile, s.pivot_rows, lane);
       if (lane == 0 && !good) ++*s.bad_pivots;
       const float y = TileTimesVector(diagonal, s.rhs + j * kTile, lane);
       __syncwarp();

@@ -32,9 +32,7 @@ DeviceName ParseDevice(const std::string& name) {
 
 void SayOnceThatAutoIsTheCpu(const std::string& reason) {
   static std::once_flag said;
-  std::call_once(said, [&] {
-    Log(LogLevel::kInfo, "device \"auto\" is the CPU here: " + reason);
-  });
+  std::call_once(said, [&] { Log(LogLevel::kInfo, "device \"auto\" is the CPU here: " + reason); });
 }
 
 }  // namespace

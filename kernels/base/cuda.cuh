@@ -31,8 +31,8 @@ inline constexpr int kWarpSize = 32;
 inline constexpr unsigned kAllLanes = 0xffffffffu;
 
 inline void Check(cudaError_t error, const char* what) {
-  PENCHANT_CHECK(error == cudaSuccess, DeviceError, "CUDA: ", what, " failed: ",
-                 cudaGetErrorString(error));
+  PENCHANT_CHECK(error == cudaSuccess, DeviceError, "CUDA: ", what,
+                 " failed: ", cudaGetErrorString(error));
 }
 
 inline cudaStream_t StreamOf(const Context& context) {
@@ -74,9 +74,9 @@ void Launch(const Context& context, const char* name, const LaunchShape& shape,
   config.stream = StreamOf(context);
   Check(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), name);
 }
-#define PENCHANT_LAUNCH(context, shape, kernel, ...)                   \
-  do {                                                                 \
-    PENCHANT_NAME_LAUNCH(kernel);                                      \
+#define PENCHANT_LAUNCH(context, shape, kernel, ...)                                           \
+  do {                                                                                         \
+    PENCHANT_NAME_LAUNCH(kernel);                                                              \
     ::penchant::PENCHANT_CUDA_NAMESPACE::Launch(context, #kernel, shape, kernel, __VA_ARGS__); \
   } while (false)
 

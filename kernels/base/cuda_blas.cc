@@ -22,7 +22,7 @@ constexpr int kWithVectors = 1, kLower = 0;
 class Library {
  public:
   explicit Library(const std::vector<std::string>& names) {
-    for (const std::string& folder : {"", "/usr/local/cuda/lib64/"}) {
+    for (const char* folder : {"", "/usr/local/cuda/lib64/"}) {
       for (const std::string& name : names) {
         handle_ = dlopen((folder + name).c_str(), RTLD_NOW | RTLD_LOCAL);
         if (handle_ != nullptr) return;
@@ -145,8 +145,10 @@ class LoadedBlas final : public CudaBlas {
                                       work, size, info);
     device_.ReadLater(info, sizeof(int), [](const void* told) {
       const int failed = *static_cast<const int*>(told);
-      PENCHANT_CHECK(failed == 0, NumericError, "the eigendecomposition of a Gram matrix did not "
-                     "converge (cuSOLVER info ", failed, ")");
+      PENCHANT_CHECK(failed == 0, NumericError,
+                     "the eigendecomposition of a Gram matrix did not "
+                     "converge (cuSOLVER info ",
+                     failed, ")");
     });
     device_.Free(work);
     device_.Free(info);

@@ -20,13 +20,12 @@ class CudaBlas {
   virtual void Multiply(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_stride,
                         const float* b, int64_t b_stride, float* c, int64_t c_stride) = 0;
   // c (m x n) = a (m x k) * b' with b n x k.
-  virtual void MultiplyTransposed(int64_t m, int64_t n, int64_t k, const float* a,
-                                  int64_t a_stride, const float* b, int64_t b_stride, float* c,
-                                  int64_t c_stride) = 0;
+  virtual void MultiplyTransposed(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_stride,
+                                  const float* b, int64_t b_stride, float* c, int64_t c_stride) = 0;
   // For `count` blocks of `rows` rows each, one after the other in a (k columns):
   // c_b (k x k, stride k) = a_b' a_b.
-  virtual void GramBlocks(int64_t count, int64_t rows, int64_t k, const float* a,
-                          int64_t a_stride, float* c) = 0;
+  virtual void GramBlocks(int64_t count, int64_t rows, int64_t k, const float* a, int64_t a_stride,
+                          float* c) = 0;
   // Eigenvalues (ascending) and eigenvectors (row i is the i-th) of a symmetric n x n matrix, in
   // place, all on the device.
   virtual void SymmetricEigen(int64_t n, double* a, double* eigenvalues) = 0;

@@ -91,9 +91,9 @@ class Device final : public CudaDevice {
   void* Allocate(int64_t bytes) override {
     PENCHANT_REQUIRE(bytes >= 0, "cannot allocate ", bytes, " bytes: a size overflowed 64 bits");
     if (bytes == 0) return nullptr;
-    PENCHANT_CHECK(budget_ == 0 || in_use_ + bytes <= budget_, DeviceError, "out of memory: ",
-                   bytes, " bytes were asked on top of ", in_use_, ", and memory_budget is ",
-                   budget_);
+    PENCHANT_CHECK(budget_ == 0 || in_use_ + bytes <= budget_, DeviceError,
+                   "out of memory: ", bytes, " bytes were asked on top of ", in_use_,
+                   ", and memory_budget is ", budget_);
     Check(cudaSetDevice(facts_.index), "choosing the device");
     void* pointer = nullptr;
     const cudaError_t error =
@@ -184,17 +184,16 @@ class Device final : public CudaDevice {
             }};
   }
 
-  void ReadLater(const void* device, int64_t bytes,
-                 std::function<void(const void*)> use) override {
+  void ReadLater(const void* device, int64_t bytes, std::function<void(const void*)> use) override {
     const int64_t rounded = DivideUp(bytes, 16) * 16;
     PENCHANT_REQUIRE(rounded <= kReadBytes, "a deferred read of ", bytes, " bytes; at most ",
                      kReadBytes);
     if (reads_used_ + rounded > kReadBytes) Synchronize();
     auto* host = static_cast<unsigned char*>(reads_) + reads_used_;
     reads_used_ += rounded;
-    Check(cudaMemcpyAsync(host, device, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost,
-                          stream_),
-          "copying to the host");
+    Check(
+        cudaMemcpyAsync(host, device, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream_),
+        "copying to the host");
     deferred_.push_back([use = std::move(use), host] { use(host); });
   }
 

@@ -11,8 +11,8 @@
 
 namespace penchant {
 
-struct CudaOps;   // kernels/cuda_ops.h
-class CudaBlas;   // kernels/base/cuda_blas.h
+struct CudaOps;  // kernels/cuda_ops.h
+class CudaBlas;  // kernels/base/cuda_blas.h
 
 struct CudaDeviceFacts {
   int index = 0;

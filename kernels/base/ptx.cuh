@@ -21,7 +21,9 @@ __device__ __forceinline__ void CopyAsync16(void* shared, const void* global, bo
                : "memory");
 }
 // Ends a group of copies.
-__device__ __forceinline__ void CommitCopies() { asm volatile("cp.async.commit_group;\n" ::: "memory"); }
+__device__ __forceinline__ void CommitCopies() {
+  asm volatile("cp.async.commit_group;\n" ::: "memory");
+}
 // Waits until at most `kLeft` groups of this thread are in flight.
 template <int kLeft>
 __device__ __forceinline__ void WaitForCopies() {

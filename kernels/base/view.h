@@ -20,9 +20,9 @@ struct MatrixView {
   int64_t stride = 0;
 
   PENCHANT_HOST_DEVICE T* row(int64_t i) const { return data + i * stride; }
-  operator MatrixView<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  template <typename U>
+    requires std::is_same_v<U, const T>
+  operator MatrixView<U>() const {
     return {data, rows, cols, stride};
   }
 };

@@ -54,8 +54,8 @@ void Rotate(Context& context, MatrixView<const float> rotation, MatrixView<float
     const int64_t begin = block * kBlockRows;
     const int64_t count = std::min(kBlockRows, table.rows - begin);
     float* rotated = scratch.data() + worker * kBlockRows * stride;
-    blas::Multiply(count, d, d, table.row(begin), stride, rotation.data, rotation.stride,
-                   rotated, stride);
+    blas::Multiply(count, d, d, table.row(begin), stride, rotation.data, rotation.stride, rotated,
+                   stride);
     for (int64_t i = 0; i < count; ++i) {
       std::copy(rotated + i * stride, rotated + i * stride + d, table.row(begin + i));
     }

@@ -1,9 +1,8 @@
-#include "kernels/linalg/eigenbasis.h"
-
 #include <cstring>
 
 #include "kernels/base/cuda_blas.h"
 #include "kernels/cuda_twins.cuh"
+#include "kernels/linalg/eigenbasis.h"
 #include "kernels/linalg/gram.cuh"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
@@ -44,7 +43,8 @@ void DecomposeOnHost(Context& context, const DeviceBuffer<double>& gram, int64_t
   const int64_t stride = PaddedStride(d);
   const auto size = static_cast<size_t>(d * d) * sizeof(double);
   const std::shared_ptr<void> in = device.PinnedMemory(static_cast<int64_t>(size));
-  const std::shared_ptr<void> values = device.PinnedMemory(d * static_cast<int64_t>(sizeof(double)));
+  const std::shared_ptr<void> values =
+      device.PinnedMemory(d * static_cast<int64_t>(sizeof(double)));
   const std::shared_ptr<void> vectors =
       device.PinnedMemory(d * stride * static_cast<int64_t>(sizeof(float)));
   const cudaStream_t stream = StreamOf(context);
@@ -52,8 +52,7 @@ void DecomposeOnHost(Context& context, const DeviceBuffer<double>& gram, int64_t
         "copying to the host");
   device.RunOnHost([in, values, vectors, clamped, d, stride] {
     const auto* matrix = static_cast<const double*>(in.get());
-    const GramDecomposition decomposition =
-        DecomposeGram({matrix, static_cast<size_t>(d * d)}, d);
+    const GramDecomposition decomposition = DecomposeGram({matrix, static_cast<size_t>(d * d)}, d);
     std::memcpy(values.get(), decomposition.eigenvalues.data(), d * sizeof(double));
     std::memcpy(vectors.get(), decomposition.rotation.row(0), d * stride * sizeof(float));
     *clamped = decomposition.clamped;

@@ -1,7 +1,6 @@
-#include "kernels/linalg/gram.cuh"
-
 #include "kernels/base/cuda_blas.h"
 #include "kernels/cuda_twins.cuh"
+#include "kernels/linalg/gram.cuh"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 namespace {

@@ -1,6 +1,5 @@
-#include "kernels/score/gather_rows.h"
-
 #include "kernels/cuda_twins.cuh"
+#include "kernels/score/gather_rows.h"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 namespace {

@@ -1,6 +1,5 @@
-#include "kernels/score/ranking_metrics.h"
-
 #include "kernels/cuda_twins.cuh"
+#include "kernels/score/ranking_metrics.h"
 #include "kernels/score/ranking_metrics_body.h"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {

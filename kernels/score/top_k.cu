@@ -1,8 +1,7 @@
-#include "kernels/score/top_k.h"
-
 #include "kernels/base/cuda_blas.h"
 #include "kernels/cuda_twins.cuh"
 #include "kernels/score/ranking_metrics_body.h"
+#include "kernels/score/top_k.h"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 namespace {
@@ -17,7 +16,8 @@ constexpr int64_t kTileFloats = int64_t{32} << 20;  // scores of one tile
 __device__ __forceinline__ unsigned long long KeyOf(float score, int32_t item) {
   const unsigned bits = __float_as_uint(score + 0.0f);  // -0 becomes 0
   const unsigned ordered = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-  return static_cast<unsigned long long>(ordered) << 32 | (0xffffffffu - static_cast<unsigned>(item));
+  return static_cast<unsigned long long>(ordered) << 32 |
+         (0xffffffffu - static_cast<unsigned>(item));
 }
 __device__ __forceinline__ float ScoreOf(unsigned long long key) {
   const auto ordered = static_cast<unsigned>(key >> 32);
@@ -50,11 +50,11 @@ __device__ __forceinline__ void SortFalling(unsigned long long* keys, int size) 
 struct SelectProblem {
   const float* scores;  // queries x tile items
   int64_t tile_items;
-  int64_t first_item;      // of the tile, as a position
-  const int32_t* ids;      // item row of a position; null: the position itself
-  CsrView exclusions;      // offsets null: none; row of query q is first_query + q
+  int64_t first_item;  // of the tile, as a position
+  const int32_t* ids;  // item row of a position; null: the position itself
+  CsrView exclusions;  // offsets null: none; row of query q is first_query + q
   int64_t first_query;
-  const uint8_t* denied;   // null: none
+  const uint8_t* denied;     // null: none
   unsigned long long* best;  // queries x k, falling
   int64_t k;
   int capacity;  // of the buffer, a power of two >= k + kRound

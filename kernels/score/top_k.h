@@ -16,7 +16,8 @@ namespace penchant {
 // search stop, exactly, once |query| |item| cannot reach the k-th best score any more
 // (Cauchy-Schwarz with a margin for rounding).
 //
-// On CUDA nothing is packed: the index refers to `items`, which must outlive it, or copies a subset.
+// On CUDA nothing is packed: the index refers to `items`, which must outlive it, or copies a
+// subset.
 class ItemIndex {
  public:
   // Packs all rows of `items`.

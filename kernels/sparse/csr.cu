@@ -1,11 +1,10 @@
-#include "kernels/sparse/csr.h"
-
 #include <thrust/count.h>
 #include <thrust/iterator/counting_iterator.h>
 #include <thrust/scan.h>
 
 #include "kernels/base/thrust.cuh"
 #include "kernels/cuda_twins.cuh"
+#include "kernels/sparse/csr.h"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 namespace {

@@ -49,7 +49,8 @@ void RequireNoDuplicates(int64_t repeated, Duplicates duplicates);
 
 // The transpose; rows come out sorted.
 Csr Transpose(const CsrView& matrix);
-// The same on the context's device; `nnz` is the matrix's, whose offsets the host cannot read there.
+// The same on the context's device; `nnz` is the matrix's, whose offsets the host cannot read
+// there.
 DeviceCsr Transpose(Context& context, const CsrView& matrix, int64_t nnz);
 
 // Throws InvalidArgument unless offsets rise from 0 to nnz, columns are in range and, within a row,

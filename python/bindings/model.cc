@@ -114,7 +114,7 @@ class PyModel {
       ReplaceItems(context, std::move(ids), row_span, ToMatrix(factors), model_.get());
     }
     fold_in_.reset();
-    items_ = item_cosine_ = user_cosine_ = Searchable();
+    for (Searchable* kept : {&items_, &item_cosine_, &user_cosine_}) *kept = Searchable();
   }
 
  private:
@@ -130,7 +130,8 @@ class PyModel {
   DeviceMatrix Rows(Context& context, char side) const {
     const FactorTables& tables = model_->factors;
     if (side == 'i') return DeviceMatrix(context, tables.items.view());
-    return DeviceMatrix(context, Normalized(side == 'I' ? tables.items.view() : tables.users.view()));
+    return DeviceMatrix(context,
+                        Normalized(side == 'I' ? tables.items.view() : tables.users.view()));
   }
 
   py::tuple Top(Context& context, Searchable* kept, char side, const Matrix& queries, int64_t k,

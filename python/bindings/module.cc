@@ -90,7 +90,8 @@ PYBIND11_MODULE(_penchant, m) {
   BindErrors(m);
   py::class_<Context>(m, "Context")
       .def(py::init(&MakeContext), py::arg("num_threads") = 0, py::arg("device") = "auto")
-      .def_property_readonly("num_threads", &Context::num_threads);
+      .def_property_readonly("num_threads", &Context::num_threads)
+      .def_property_readonly("device", &Context::device_name);
   m.def("version", &Version);
   m.def("isa", [] { return IsaName(SelectedIsa()); });
   m.def("supported_isas", [] {
@@ -99,7 +100,22 @@ PYBIND11_MODULE(_penchant, m) {
     return names;
   });
   m.def("blas", &blas::Description);
-  m.def("cuda_unavailable_reason", &CudaUnavailableReason);
+  m.def("cuda_built", [] { return BuiltCudaBackend() != nullptr; });
+  m.def("cuda_unavailable_reason", &CudaUnavailableReason, py::arg("index") = 0);
+  m.def("cuda_devices", [] {
+    py::list devices;
+    if (BuiltCudaBackend() == nullptr) return devices;
+    for (const CudaDeviceFacts& facts : BuiltCudaBackend()->devices()) {
+      py::dict device;
+      device["name"] = facts.name;
+      device["compute_capability"] = facts.compute_capability / 10.0;
+      device["multiprocessors"] = facts.multiprocessors;
+      device["memory_bytes"] = facts.memory_bytes;
+      device["free_bytes"] = facts.free_bytes;
+      devices.append(device);
+    }
+    return devices;
+  });
   m.def("set_log_sink", [](py::function sink) {
     // Held until the process ends: the core may log after Python's own tear-down has begun.
     auto* held = new py::function(std::move(sink));

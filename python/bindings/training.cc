@@ -70,10 +70,10 @@ py::dict EvaluateTables(Context& context, const Array<float>& users, const Array
 }
 
 py::list Estimate(const std::string& config_text, int64_t num_users, int64_t num_items, int64_t nnz,
-                  bool weighted, int64_t longest_row, int num_threads) {
+                  bool weighted, int64_t longest_row, int num_threads, bool cuda) {
   const MemoryEstimate estimate =
       EstimateMemory(ParseTrainConfig(config_text, "config"),
-                     {num_users, num_items, nnz, weighted, longest_row}, num_threads);
+                     {num_users, num_items, nnz, weighted, longest_row}, num_threads, cuda);
   py::list items;
   for (const MemoryItem& item : estimate.items) items.append(py::make_tuple(item.what, item.bytes));
   return items;
@@ -136,7 +136,8 @@ void BindTraining(py::module_& m) {
   m.def("evaluate", &EvaluateTables, py::arg("context"), py::arg("users"), py::arg("items"),
         py::arg("test"), py::arg("train"), py::arg("k"));
   m.def("estimate_memory", &Estimate, py::arg("config"), py::arg("num_users"), py::arg("num_items"),
-        py::arg("nnz"), py::arg("weighted"), py::arg("longest_row"), py::arg("num_threads"));
+        py::arg("nnz"), py::arg("weighted"), py::arg("longest_row"), py::arg("num_threads"),
+        py::arg("cuda") = false);
   m.def("available_memory", &AvailableMemory);
   m.def("parse_config", &ParseConfig, py::arg("text"), py::arg("name"), py::arg("overrides"));
   m.def("validate_config",

@@ -317,7 +317,14 @@ def doctor(as_json) -> None:
     click.echo(f"memory    {facts['memory_available_bytes'] / 1e9:.1f} GB available")
     click.echo(f"BLAS      {facts['blas']}")
     cuda = facts["cuda"]
-    click.echo("GPU       usable" if cuda["usable"] else f"GPU       not usable: {cuda['reason']}")
+    for index, device in enumerate(cuda["devices"]):
+        click.echo(
+            f"GPU       cuda:{index} {device['name']}, compute capability "
+            f"{device['compute_capability']}, {device['free_bytes'] / 1e9:.1f} of "
+            f"{device['memory_bytes'] / 1e9:.1f} GB free"
+        )
+    click.echo(f"driver    {cuda['driver'] or 'no NVIDIA driver is loaded'}")
+    click.echo("CUDA      usable" if cuda["usable"] else f"CUDA      not usable: {cuda['reason']}")
 
 
 @main.command()

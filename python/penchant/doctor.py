@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from pathlib import Path
 
 from . import _penchant
 
@@ -26,13 +27,18 @@ def doctor() -> dict:
         "blas": _penchant.blas(),
         "threads": len(os.sched_getaffinity(0)),
         "memory_available_bytes": _penchant.available_memory(),
-        "cuda": {"usable": False, "reason": _cuda_reason()},
+        "cuda": _cuda(),
     }
 
 
-def _cuda_reason() -> str:
-    driver = "/proc/driver/nvidia/version"
-    device = (
-        "an NVIDIA driver is loaded" if os.path.exists(driver) else "no NVIDIA driver is loaded"
-    )
-    return f"{_penchant.cuda_unavailable_reason()}; {device} on this machine"
+def _cuda() -> dict:
+    """Whether a GPU can be used, which there are, and what is in the way."""
+    reason = _penchant.cuda_unavailable_reason()
+    driver = Path("/proc/driver/nvidia/version")
+    return {
+        "usable": not reason,
+        "reason": reason or None,
+        "built": _penchant.cuda_built(),
+        "driver": driver.read_text().splitlines()[0] if driver.exists() else None,
+        "devices": _penchant.cuda_devices(),
+    }

@@ -72,7 +72,7 @@ class FactorModel:
         checkpoint_every: int = 1,
         resume: bool = False,
         compute_loss: bool = False,
-        memory_budget: int = 0,
+        memory_budget: int | str | None = None,
     ):
         """Learn from interactions.
 
@@ -95,8 +95,9 @@ class FactorModel:
             same bits as an unbroken run.
         compute_loss : bool
             Evaluate the training objective after every iteration.
-        memory_budget : int
-            Refuse to start above this many bytes; 0 takes what the machine has available.
+        memory_budget : int or str, optional
+            Most memory training may take on its device, in bytes or like "12GB"; it refuses to
+            start, with the estimate, when it needs more. By default what is available.
 
         Returns
         -------
@@ -120,7 +121,7 @@ class FactorModel:
         if checkpoint_directory is not None:
             directory = _quoted(os.fspath(checkpoint_directory))
             sections["checkpoint"] = f"directory: {directory} every: {checkpoint_every}"
-        config = f"{self._config_text(**sections)} memory_budget: {memory_budget}"
+        config = f"{self._config_text(**sections)} memory_budget: {_quoted(str(memory_budget or ''))}"
 
         with Progress(type(self).__name__, show_progress) as progress:
 

@@ -41,21 +41,30 @@ def estimate_memory(
 ) -> MemoryEstimate:
     """Estimate what ``model.fit`` would take on these interactions, or on sizes given by number.
 
+    With ``device="cuda"`` it is the GPU's memory that is estimated; that works on machines without
+    a GPU too, where ``available`` is 0.
+
     >>> import penchant
     >>> estimate = penchant.estimate_memory(
     ...     penchant.ImplicitALS(factors=64), num_users=10**6, num_items=10**5, nnz=10**8)
     >>> round(estimate.total / 1e9, 1)
     1.9
     """
-    if device not in ("cpu", "auto"):
-        raise _penchant.DeviceError(
-            f'device "{device}" cannot be used: {_penchant.cuda_unavailable_reason()}'
-        )
+    cuda = device.partition(":")[0] == "cuda"
+    if not cuda and device not in ("cpu", "auto"):
+        raise ValueError(f'device must be "auto", "cpu", "cuda" or "cuda:N"; got {device!r}')
     longest = 0
     if interactions is not None:
         num_users, num_items = interactions.num_users, interactions.num_items
         nnz, weighted = interactions.nnz, interactions._core.weighted
     parts = _penchant.estimate_memory(
-        model._config_text(), num_users, num_items, nnz, weighted, longest, model.num_threads
+        model._config_text(), num_users, num_items, nnz, weighted, longest, model.num_threads, cuda
     )
-    return MemoryEstimate(dict(parts), _penchant.available_memory())
+    return MemoryEstimate(dict(parts), _available(device) if cuda else _penchant.available_memory())
+
+
+def _available(device: str) -> int:
+    """Free bytes of a CUDA device; 0 where this machine has no such device."""
+    index = int(device.partition(":")[2] or 0)
+    devices = _penchant.cuda_devices()
+    return devices[index]["free_bytes"] if index < len(devices) else 0

@@ -1,8 +1,9 @@
 // cuBLAS and cuSOLVER as the emulated device has them: BLAS and LAPACK.
+#include "kernels/base/blas.h"
+
 #include <algorithm>
 #include <vector>
 
-#include "kernels/base/blas.h"
 #include "kernels/base/cuda_blas.h"
 #include "tests/cuda_host/backend.h"
 

@@ -147,7 +147,8 @@ void FiberMain(fcontext::transfer_t from) {
   Acquire(&grid.launch_sync);
   grid.body(grid.argument);
   Fiber& fiber = grid.fibers[grid.running];
-  if (fiber.first_copy < fiber.num_copies) Abort("the thread ends with asynchronous copies not waited for");
+  if (fiber.first_copy < fiber.num_copies)
+    Abort("the thread ends with asynchronous copies not waited for");
   Release(&grid.done_sync);
   fiber.state = State::kDone;
   ++grid.done;
@@ -214,7 +215,8 @@ void RunBlock() {
     Fiber& fiber = grid.fibers[t];
     if (fiber.stack == nullptr) {
       fiber.stack = static_cast<unsigned char*>(std::malloc(kStackBytes));
-      fiber.copies = static_cast<PendingCopy*>(std::malloc(kMaxPendingCopies * sizeof(PendingCopy)));
+      fiber.copies =
+          static_cast<PendingCopy*>(std::malloc(kMaxPendingCopies * sizeof(PendingCopy)));
 #ifdef PENCHANT_CUDA_HOST_TSAN
       fiber.tsan = __tsan_create_fiber(0);
 #endif

@@ -13,8 +13,8 @@ cudaError_t cudaGetDeviceCount(int* count) {
   return cudaSuccess;
 }
 cudaError_t cudaSetDevice(int) { return cudaSuccess; }
-// The limits of an H100, so that launches choose what they would choose there; PENCHANT_CUDA_HOST_SM
-// = 80 or 120 takes an A100's or an RTX 50's.
+// The limits of an H100, so that launches choose what they would choose there;
+// PENCHANT_CUDA_HOST_SM = 80 or 120 takes an A100's or an RTX 50's.
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
   const char* chosen = std::getenv("PENCHANT_CUDA_HOST_SM");
   const int sm = chosen != nullptr ? std::atoi(chosen) : 90;

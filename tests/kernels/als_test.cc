@@ -69,8 +69,7 @@ Solved Solve(Context& context, const AlsObjective& objective, Fixed& fixed, cons
   const DeviceCsr on_device(context, rows);
   const RowPlan plan(context, on_device.view(), fixed.table.cols());
   DeviceMatrix table(context, std::move(out));
-  SolveRows(context, objective, fixed.side(), on_device.view(), plan, table.view(),
-            &solved.report);
+  SolveRows(context, objective, fixed.side(), on_device.view(), plan, table.view(), &solved.report);
   context.Synchronize();
   solved.out = table.Release(context);
   return solved;

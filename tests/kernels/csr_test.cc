@@ -33,8 +33,7 @@ class CsrTest : public testing::DeviceTest {
     const Coordinates on_device{{row_ids.data(), entries.rows.size()},
                                 {col_ids.data(), entries.cols.size()},
                                 {weights.data(), entries.values.size()}};
-    DeviceCsr csr =
-        CsrFromCoordinates(context(), on_device, rows, cols, duplicates, merged);
+    DeviceCsr csr = CsrFromCoordinates(context(), on_device, rows, cols, duplicates, merged);
     return ToHost(csr);
   }
   Csr Turn(const Csr& csr) {

@@ -101,7 +101,8 @@ TEST_P(LinalgTest, TheFirstNonFiniteRowIsNamed) {
     context().Synchronize();
     FAIL() << "no error";
   } catch (const NumericError& error) {
-    EXPECT_THAT(error.what(), ::testing::HasSubstr("factors hold a non-finite value, first in row 1234"));
+    EXPECT_THAT(error.what(),
+                ::testing::HasSubstr("factors hold a non-finite value, first in row 1234"));
   }
 }
 

@@ -84,7 +84,7 @@ def test_errors_teach_and_have_codes(project):
         (["train", "run.textproto", "--set", "als.factors=0"], 2, "factors must be"),
         (["train", "run.textproto", "--set", "data.user=usr"], 1, 'no column "usr"'),
         (["train", "run.textproto", "--set", "data.path=gone.parquet"], 1, "gone.parquet"),
-        (["train", "run.textproto", "--set", "device=cuda"], 1, "no CUDA kernels"),
+        (["train", "run.textproto", "--set", "device=cuda:99"], 1, "cannot be used"),
         (["train", "gone.textproto"], 2, "gone.textproto"),
         (["inspect", "events.parquet"], 1, "safetensors"),
         (["similar", "events.parquet"], 2, "one of --item and --user"),
@@ -99,7 +99,7 @@ def test_errors_teach_and_have_codes(project):
 
 def test_doctor_says_why_there_is_no_gpu(project):
     facts = json.loads(penchant_command("doctor", "--json", cwd=project).stdout)
-    assert facts["cuda"]["usable"] is False and facts["cuda"]["reason"]
+    assert facts["cuda"]["usable"] or facts["cuda"]["reason"]
     assert facts["isa"]["selected"] in facts["isa"]["supported"]
     forced = penchant_command("doctor", cwd=project, env={**os.environ, "PENCHANT_ISA": "v2"})
     assert "kernels v2" in forced.stdout

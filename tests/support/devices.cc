@@ -1,19 +1,32 @@
 #include "tests/support/devices.h"
 
 #include "tests/cuda_host/backend.h"
+#include "tests/cuda_host/grid.h"
 
 namespace penchant::testing {
+namespace {
+
+const std::string kCudaOnHost = "cuda_on_host";
+
+}  // namespace
 
 std::vector<std::string> Targets() {
   std::vector<std::string> targets;
   for (Isa isa : SupportedIsas()) targets.push_back(std::string("cpu_") + IsaName(isa));
-  targets.push_back("cuda_on_host");
+  for (const char* schedule : {"", "_random1", "_random2", "_random3"}) {
+    targets.push_back(kCudaOnHost + schedule);
+  }
   targets.push_back("cuda");
   return targets;
 }
 
 std::unique_ptr<Context> ContextOn(const std::string& target, int num_threads) {
-  if (target == "cuda_on_host") RegisterCudaBackend(target, &cuda_on_host::kBackend);
+  if (target.starts_with(kCudaOnHost)) {
+    RegisterCudaBackend(kCudaOnHost, &cuda_on_host::kBackend);
+    const bool random = target.size() > kCudaOnHost.size();
+    cuda_host::SetSchedule(random ? static_cast<uint64_t>(target.back() - '0') : 0);
+    return std::make_unique<Context>(num_threads, kCudaOnHost);
+  }
   return std::make_unique<Context>(num_threads, target.starts_with("cpu") ? "cpu" : target);
 }
 

@@ -1,5 +1,6 @@
 // The targets that every op's suite runs on: the CPU at each instruction set this machine has, the
-// CUDA twins run thread for thread on the CPU (tests/cuda_host), and a GPU where there is one.
+// CUDA twins run thread for thread on the CPU (tests/cuda_host) in order and under three random
+// schedules, and a GPU where there is one.
 #ifndef PENCHANT_TESTS_SUPPORT_DEVICES_H_
 #define PENCHANT_TESTS_SUPPORT_DEVICES_H_
 
@@ -14,7 +15,7 @@
 
 namespace penchant::testing {
 
-// "cpu_v2" and so on, "cuda_on_host", "cuda".
+// "cpu_v2" and so on, "cuda_on_host", "cuda_on_host_random1" and so on, "cuda".
 std::vector<std::string> Targets();
 
 // A context on a target.
@@ -39,8 +40,8 @@ class DeviceTest : public ::testing::TestWithParam<std::string> {
   std::unique_ptr<Context> context_;
 };
 
-#define PENCHANT_ON_ALL_DEVICES(suite)                                                            \
-  INSTANTIATE_TEST_SUITE_P(On, suite, ::testing::ValuesIn(::penchant::testing::Targets()),        \
+#define PENCHANT_ON_ALL_DEVICES(suite)                                                     \
+  INSTANTIATE_TEST_SUITE_P(On, suite, ::testing::ValuesIn(::penchant::testing::Targets()), \
                            [](const auto& info) { return info.param; })
 
 }  // namespace penchant::testing

@@ -52,7 +52,8 @@ TEST_P(EvaluatorTest, MatchesANaiveEvaluation) {
     test.offsets.push_back(test.nnz());
   }
   const CsrView train_view = train.view();
-  const DeviceMatrix user_rows(context(), user_table.view()), item_rows(context(), item_table.view());
+  const DeviceMatrix user_rows(context(), user_table.view()),
+      item_rows(context(), item_table.view());
   const Evaluation got =
       Evaluate(context(), user_rows.view(), item_rows.view(), test.view(), &train_view, {5, 20});
   for (size_t c = 0; c < 2; ++c) {

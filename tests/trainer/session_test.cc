@@ -79,8 +79,8 @@ TEST_P(AlgorithmTest, BeatsChanceOnPlantedData) {
   const DeviceMatrix users(*context, model->factors.users.view());
   const DeviceMatrix items(*context, model->factors.items.view());
   const CsrView train = split.train->user_items.view();
-  const auto evaluation = Evaluate(*context, users.view(), items.view(),
-                                   split.test->user_items.view(), &train, {10});
+  const auto evaluation =
+      Evaluate(*context, users.view(), items.view(), split.test->user_items.view(), &train, {10});
   const double chance = 10.0 / 60.0;
   EXPECT_GT(MeanMetric(evaluation.at_k[0], "recall"), chance);
 }

@@ -91,10 +91,10 @@ class Als : public Algorithm {
 
   void RunIteration(Context& context) override {
     ++iteration_;
-    const Half users = Solve(context, items_.view(), user_items_.view(), *user_plan_,
-                             users_.view(), "user_factors");
-    const Half items = Solve(context, users_.view(), item_users_.view(), *item_plan_,
-                             items_.view(), "item_factors");
+    const Half users = Solve(context, items_.view(), user_items_.view(), *user_plan_, users_.view(),
+                             "user_factors");
+    const Half items = Solve(context, users_.view(), item_users_.view(), *item_plan_, items_.view(),
+                             "item_factors");
     context.Synchronize();
     Tell(*users);
     Tell(*items);
@@ -291,10 +291,11 @@ std::vector<MemoryItem> Estimate(const config::TrainConfig& config, const Proble
     return items;
   }
   items.insert(items.end(), {
-      {"row solver", SolveRowsScratchBytes(longest, d, num_threads)},
-      {"Gram, eigendecomposition and rotation",
-       2 * num_threads * stride * stride * 4 + 6 * d * d * 8 + num_threads * 256 * stride * 4},
-  });
+                                {"row solver", SolveRowsScratchBytes(longest, d, num_threads)},
+                                {"Gram, eigendecomposition and rotation",
+                                 2 * num_threads * stride * stride * 4 + 6 * d * d * 8 +
+                                     num_threads * 256 * stride * 4},
+                            });
   return items;
 }
 

@@ -34,7 +34,11 @@ struct alignas(16) float4 {
 // ---- Host API -------------------------------------------------------------------------------
 
 enum cudaError_t { cudaSuccess = 0, cudaErrorMemoryAllocation = 2, cudaErrorNoDevice = 100 };
-enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
+enum cudaMemcpyKind {
+  cudaMemcpyHostToDevice = 1,
+  cudaMemcpyDeviceToHost,
+  cudaMemcpyDeviceToDevice
+};
 enum cudaDeviceAttr {
   cudaDevAttrMultiProcessorCount = 16,
   cudaDevAttrComputeCapabilityMajor = 75,
@@ -147,7 +151,8 @@ T Shuffle(unsigned mask, T value, int source, int width, Location where) {
                     In mine;
                     __builtin_memcpy(&mine, lanes[l].in, sizeof(In));
                     const int from = l / mine.width * mine.width + (mine.source & (mine.width - 1));
-                    if ((lanes_in >> from & 1) == 0) Abort("a shuffle reads a lane that is not in its mask");
+                    if ((lanes_in >> from & 1) == 0)
+                      Abort("a shuffle reads a lane that is not in its mask");
                     __builtin_memcpy(lanes[l].out, lanes[from].in, sizeof(T));
                   }
                 });
@@ -201,9 +206,8 @@ T atomicAdd(T* address, T value) {
 template <typename T>
 T atomicMin(T* address, T value) {
   T seen = __atomic_load_n(address, __ATOMIC_RELAXED);
-  while (value < seen &&
-         !__atomic_compare_exchange_n(address, &seen, value, false, __ATOMIC_RELAXED,
-                                      __ATOMIC_RELAXED)) {
+  while (value < seen && !__atomic_compare_exchange_n(address, &seen, value, false,
+                                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
   return seen;
 }
