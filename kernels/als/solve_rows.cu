@@ -194,7 +194,11 @@ struct Launcher {
     RowList list = rows;
     list.order += part.begin;
     list.count = static_cast<int>(part.end - part.begin);
-    PENCHANT_LAUNCH(context, shape, kernel, problem, list, layout, tiles.data(), chunks);
+    const std::string name =
+        internal::Concat("SolveRowsKernel<", kWarps, ", ", kUnits, ", ", kDepth,
+                         kShort ? ", true>" : ", false>");
+    PENCHANT_LAUNCH_NAMED(context, name.c_str(), shape, kernel, problem, list, layout,
+                          tiles.data(), chunks);
   }
 
   template <int kWarps, int kUnits, int kDepth>
@@ -205,7 +209,10 @@ struct Launcher {
                       layout.total(kDepth) * static_cast<int64_t>(sizeof(float))};
     const auto kernel = SumChunksKernel<kWarps, kUnits, kDepth>;
     shape.blocks = ResidentBlocks(context, kernel, shape, count);
-    PENCHANT_LAUNCH(context, shape, kernel, problem, layout, static_cast<int>(count), chunks);
+    const std::string name =
+        internal::Concat("SumChunksKernel<", kWarps, ", ", kUnits, ", ", kDepth, ">");
+    PENCHANT_LAUNCH_NAMED(context, name.c_str(), shape, kernel, problem, layout,
+                          static_cast<int>(count), chunks);
   }
 
   // Calls launch.operator()<kWarps, kUnits, kDepth>() with the block that suits systems of `order`.

@@ -17,12 +17,12 @@
 #define PENCHANT_CUDA_NAMESPACE cuda_on_host
 // The block's dynamic shared memory, the only kind kernels use: its size is checked.
 #define PENCHANT_SHARED(name) unsigned char* name = ::penchant::cuda_host::SharedMemory()
-#define PENCHANT_NAME_LAUNCH(kernel) cuda_host_kernel_name = #kernel
+#define PENCHANT_NAME_LAUNCH(name) cuda_host_kernel_name = name
 extern const char* cuda_host_kernel_name;
 #else
 #define PENCHANT_CUDA_NAMESPACE cuda
 #define PENCHANT_SHARED(name) extern __shared__ __align__(16) unsigned char name[]
-#define PENCHANT_NAME_LAUNCH(kernel) static_cast<void>(0)
+#define PENCHANT_NAME_LAUNCH(name) static_cast<void>(0)
 #endif
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
@@ -74,11 +74,13 @@ void Launch(const Context& context, const char* name, const LaunchShape& shape,
   config.stream = StreamOf(context);
   Check(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), name);
 }
-#define PENCHANT_LAUNCH(context, shape, kernel, ...)                                           \
-  do {                                                                                         \
-    PENCHANT_NAME_LAUNCH(kernel);                                                              \
-    ::penchant::PENCHANT_CUDA_NAMESPACE::Launch(context, #kernel, shape, kernel, __VA_ARGS__); \
+#define PENCHANT_LAUNCH_NAMED(context, name, shape, kernel, ...)                            \
+  do {                                                                                      \
+    PENCHANT_NAME_LAUNCH(name);                                                             \
+    ::penchant::PENCHANT_CUDA_NAMESPACE::Launch(context, name, shape, kernel, __VA_ARGS__); \
   } while (false)
+#define PENCHANT_LAUNCH(context, shape, kernel, ...) \
+  PENCHANT_LAUNCH_NAMED(context, #kernel, shape, kernel, __VA_ARGS__)
 
 // Blocks that keep the device busy with one kernel, at most `most`.
 template <typename... Parameters>

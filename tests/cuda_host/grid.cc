@@ -79,6 +79,7 @@ struct Grid {
 
 Grid grid;
 uint64_t schedule_seed = 0;
+void (*launch_observer)(const char*, unsigned, size_t) = nullptr;
 
 #ifdef PENCHANT_CUDA_HOST_TSAN
 void Acquire(void* object) { __tsan_acquire(object); }
@@ -293,6 +294,10 @@ size_t PageBytes() {
 
 void SetSchedule(uint64_t seed) { schedule_seed = seed; }
 
+void SetLaunchObserver(void (*observe)(const char*, unsigned, size_t)) {
+  launch_observer = observe;
+}
+
 void RunGrid(const char* kernel, dim3 grid_size, dim3 block_size, size_t shared_bytes,
              void (*body)(void*), void* argument) {
   InstallHandlers();
@@ -301,6 +306,9 @@ void RunGrid(const char* kernel, dim3 grid_size, dim3 block_size, size_t shared_
   grid.argument = argument;
   grid.num_threads = static_cast<int>(block_size.x * block_size.y * block_size.z);
   if (grid.num_threads < 1 || grid.num_threads > kMaxThreads) Abort("a block of too many threads");
+  if (launch_observer != nullptr) {
+    launch_observer(kernel, static_cast<unsigned>(grid.num_threads), shared_bytes);
+  }
   grid.random = schedule_seed * 0x9E3779B97F4A7C15u;
   grid.shared_bytes = shared_bytes;
   grid.shared = static_cast<unsigned char*>(AllocateGuarded(shared_bytes));

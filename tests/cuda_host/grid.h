@@ -39,6 +39,9 @@ void RunGrid(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes,
 // 0 runs threads and blocks in order; any other seed draws a random order at every switch.
 void SetSchedule(uint64_t seed);
 
+// Called at every launch, with the name of the kernel.
+void SetLaunchObserver(void (*observe)(const char* kernel, unsigned threads, size_t shared_bytes));
+
 // The block's dynamic shared memory: exactly the launch's bytes, then a guard page.
 unsigned char* SharedMemory();
 

@@ -1,0 +1,88 @@
+// Prints every launch that a small ALS fit with evaluation makes at the numbers of factors given as
+// arguments: "factors kernel threads dynamic_shared_bytes", once each. kernels/ledger uses it: the
+// shapes are those of the real launches on the device that PENCHANT_CUDA_HOST_SM names.
+#include <cstdio>
+#include <cstdlib>
+#include <set>
+#include <string>
+
+#include "kernels/als/loss.h"
+#include "kernels/als/solve_rows.h"
+#include "kernels/linalg/eigenbasis.h"
+#include "kernels/linalg/finite.h"
+#include "kernels/score/gather_rows.h"
+#include "kernels/score/ranking_metrics.h"
+#include "kernels/score/top_k.h"
+#include "kernels/sparse/csr.h"
+#include "tests/cuda_host/grid.h"
+#include "tests/support/devices.h"
+#include "tests/support/random_data.h"
+
+namespace penchant {
+namespace {
+
+// A row for every kernel of the row solver, and one that float32 cannot factor.
+Csr Observations(int64_t factors) {
+  std::vector<int64_t> lengths = {9000, factors + 10, 0, 1};
+  for (int64_t n : {32, 64, 128, 256}) {
+    if (n <= factors) lengths.push_back(n);
+  }
+  return testing::RandomCsr(lengths, 9000, 1, false);
+}
+
+void LaunchAll(Context& context, int64_t factors) {
+  const Csr host = Observations(factors);
+  const DeviceCsr rows(context, host.view());
+  const DeviceCsr columns = Transpose(context, rows.view(), host.nnz());
+  DeviceMatrix table(context, testing::RandomMatrix(9000, factors, 2, 0.1f));
+  DeviceMatrix solved(context, host.rows, factors);
+  const Eigenbasis basis = RotateToEigenbasis(context, table.view());
+  const AlsObjective objective;
+  SolveReport report;
+  SolveRows(context, objective, {table.view(), basis.eigenvalues.data()}, rows.view(),
+            RowPlan(context, rows.view(), factors), solved.view(), &report);
+  RequireFinite(context, solved.view(), "rows");
+  AlsLoss(context, objective, solved.view(), table.view(), rows.view(), columns.view());
+  const std::vector<int32_t> chosen = {0, 1};
+  const DeviceBuffer<int32_t> users = Upload<int32_t>(context, chosen);
+  DeviceMatrix queries(context, 2, factors);
+  GatherRows(context, solved.view(), users.data(), queries.view());
+  const ItemIndex index(context, table.view());
+  TopKOptions options;
+  options.k = 20;
+  DeviceBuffer<int32_t> ids(context, 2 * options.k);
+  DeviceBuffer<float> scores(context, 2 * options.k);
+  TopK(context, queries.view(), index, options, ids.data(), scores.data());
+  DeviceBuffer<RankingMetrics> metrics(context, 2);
+  DeviceBuffer<uint8_t> recommended(context, 9000);
+  JudgeLists(context, {ids.data(), 2, options.k, users.data(), rows.view(), options.k},
+             metrics.data(), recommended.data());
+  context.Synchronize();
+}
+
+void BuildOnce(Context& context) {
+  const std::vector<int32_t> ids = {0, 1, 1};
+  const auto rows = Upload<int32_t>(context, ids);
+  const Coordinates entries{{rows.data(), 3}, {rows.data(), 3}, {}};
+  CsrFromCoordinates(context, entries, 2, 2, Duplicates::kSum, nullptr);
+}
+
+}  // namespace
+}  // namespace penchant
+
+int main(int argc, char** argv) {
+  static int factors = 0;
+  static std::set<std::string> printed;
+  penchant::cuda_host::SetLaunchObserver([](const char* kernel, unsigned threads, size_t shared) {
+    const std::string line = std::to_string(factors) + "\t" + kernel + "\t" +
+                             std::to_string(threads) + "\t" + std::to_string(shared);
+    if (printed.insert(line).second) std::printf("%s\n", line.c_str());
+  });
+  const auto context = penchant::testing::ContextOn("cuda_on_host", 1);
+  for (int i = 1; i < argc; ++i) {
+    factors = std::atoi(argv[i]);
+    penchant::LaunchAll(*context, factors);
+    penchant::BuildOnce(*context);
+  }
+  return 0;
+}
