@@ -95,7 +95,7 @@ struct Workspace {
   TileSystem system;
 };
 
-template <int kDepth>
+template <int kDepth, bool kTilesInShared>
 __device__ __forceinline__ Workspace LayOut(const SolveLayout& layout, float* shared,
                                             float* global_tiles) {
   Workspace w;
@@ -108,7 +108,7 @@ __device__ __forceinline__ Workspace LayOut(const SolveLayout& layout, float* sh
   w.stages = w.system.pivot_rows + 3 * kTile;
   w.weights = w.stages + layout.slots * layout.stage;
   w.targets = w.weights + layout.slots * kDepth;
-  w.system.tiles = layout.system_in_shared ? w.targets + layout.slots * kDepth : global_tiles;
+  w.system.tiles = kTilesInShared ? w.targets + layout.slots * kDepth : global_tiles;
   return w;
 }
 
@@ -305,14 +305,15 @@ constexpr int MinBlocks(int warps) {
 }
 
 // Solves the rows of a list, a block a row, blocks taking every gridDim.x-th row.
-template <int kWarps, int kUnits, int kDepth, bool kShort>
+// Where the tiles lie is known when compiling, or every access to them would be a generic one.
+template <int kWarps, int kUnits, int kDepth, bool kShort, bool kTilesInShared>
 __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     SolveRowsKernel(RowProblem p, RowList rows, SolveLayout layout, float* global_tiles,
                     ChunkSums chunks) {
   PENCHANT_SHARED(shared);
-  const Workspace w = LayOut<kDepth>(
+  const Workspace w = LayOut<kDepth, kTilesInShared>(
       layout, reinterpret_cast<float*>(shared),
-      global_tiles + int64_t{blockIdx.x} * (layout.system_in_shared ? 0 : layout.system()));
+      kTilesInShared ? nullptr : global_tiles + int64_t{blockIdx.x} * layout.system());
   // The same in all lanes, and known to be so.
   const int warp = __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kWarpSize, 0);
   const int lane = threadIdx.x % kWarpSize;
@@ -328,6 +329,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
         kShort ? (observations.count + kTile - 1) / kTile * kTile : layout.padded_factors;
     TileSystem system = w.system;
     system.blocks = order / kTile;
+    system.used = kShort ? observations.count : p.factors;
     PrepareRow<kWarps, kShort>(p, observations, order, p.lambda[row], layout, w);
     const float* scale = kShort ? w.scale : w.diagonal;
     if (!kShort && chunks.chunk_begin != nullptr) {
@@ -381,7 +383,7 @@ template <int kWarps, int kUnits, int kDepth>
 __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     SumChunksKernel(RowProblem p, SolveLayout layout, int num_chunks, ChunkSums chunks) {
   PENCHANT_SHARED(shared);
-  const Workspace w = LayOut<kDepth>(layout, reinterpret_cast<float*>(shared), nullptr);
+  const Workspace w = LayOut<kDepth, false>(layout, reinterpret_cast<float*>(shared), nullptr);
   const int warp = __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kWarpSize, 0);
   const int lane = threadIdx.x % kWarpSize;
   const int order = layout.padded_factors;

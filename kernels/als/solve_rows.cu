@@ -181,12 +181,24 @@ struct Launcher {
   template <int kWarps, int kUnits, int kDepth, bool kShort>
   void Solve(const CudaRowPart& part, int order, const ChunkSums& chunks) const {
     const SolveLayout layout = Layout(order, kShort, kDepth);
+    // Only the largest block's tiles may be too many for shared memory.
+    if constexpr (kWarps * kUnits > 10) {
+      if (!layout.system_in_shared) {
+        return SolveWith<kWarps, kUnits, kDepth, kShort, false>(part, layout, chunks);
+      }
+    }
+    SolveWith<kWarps, kUnits, kDepth, kShort, true>(part, layout, chunks);
+  }
+
+  template <int kWarps, int kUnits, int kDepth, bool kShort, bool kTilesInShared>
+  void SolveWith(const CudaRowPart& part, const SolveLayout& layout,
+                 const ChunkSums& chunks) const {
     LaunchShape shape{0, kWarps * kWarpSize,
                       layout.total(kDepth) * static_cast<int64_t>(sizeof(float))};
-    const auto kernel = SolveRowsKernel<kWarps, kUnits, kDepth, kShort>;
+    const auto kernel = SolveRowsKernel<kWarps, kUnits, kDepth, kShort, kTilesInShared>;
     shape.blocks = ResidentBlocks(context, kernel, shape, part.end - part.begin);
     DeviceBuffer<float> tiles;
-    if (!layout.system_in_shared) {
+    if (!kTilesInShared) {
       const int64_t bytes = layout.system() * static_cast<int64_t>(sizeof(float));
       shape.blocks = std::min(shape.blocks, std::max<int64_t>(1, kGlobalTileBytes / bytes));
       tiles = DeviceBuffer<float>(context, shape.blocks * layout.system());
@@ -196,9 +208,9 @@ struct Launcher {
     list.count = static_cast<int>(part.end - part.begin);
     const std::string name =
         internal::Concat("SolveRowsKernel<", kWarps, ", ", kUnits, ", ", kDepth,
-                         kShort ? ", true>" : ", false>");
-    PENCHANT_LAUNCH_NAMED(context, name.c_str(), shape, kernel, problem, list, layout,
-                          tiles.data(), chunks);
+                         kShort ? ", true" : ", false", kTilesInShared ? ", true>" : ", false>");
+    PENCHANT_LAUNCH_NAMED(context, name.c_str(), shape, kernel, problem, list, layout, tiles.data(),
+                          chunks);
   }
 
   template <int kWarps, int kUnits, int kDepth>

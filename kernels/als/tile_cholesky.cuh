@@ -15,15 +15,17 @@ struct TileSystem {
   float* pivot_floor;  // a pivot below it keeps hardly two digits of float32
   float* pivot_rows;   // 2 * kTile floats of scratch
   int* bad_pivots;     // counts the tiles with a pivot below its floor
+  int used;            // rows in use; those beyond are the identity's
   int blocks;          // tiles a side
 };
 
 // Replaces a symmetric diagonal tile by the inverse of its Cholesky factor, by one warp: one
 // elimination in place, lane = row. At step c a row holds the inverse left of column c and what is
-// left of the tile right of it, so that 32 registers are enough for both. Returns whether all
-// pivots were good; a bad one is taken for 1.
+// left of the tile right of it, so that 32 registers are enough for both. Rows from `used` on are
+// those of the identity, which need no step. Returns whether all pivots were good; a bad one is
+// taken for 1.
 __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* pivot_floor,
-                                                   float* pivot_rows, int lane) {
+                                                   float* pivot_rows, int used, int lane) {
   float row[kTile];
 #pragma unroll
   for (int k = 0; k < kTile; k += 4) {
@@ -37,6 +39,7 @@ __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* piv
   float scale = 1.0f;
 #pragma unroll
   for (int c = 0; c < kTile; ++c) {
+    if (c >= used) break;
     // Two pivot rows in turn: nobody still reads the one that is written.
     float* pivot_row = pivot_rows + c % 2 * kTile;
     if (lane == c) {
@@ -115,7 +118,8 @@ __device__ __forceinline__ void FactorAndSolve(const TileSystem& s, int warp, in
     }
     __syncthreads();
     if (warp == 0) {
-      const bool good = InvertDiagonalTile(diagonal, s.pivot_floor + j * kTile, s.pivot_rows, lane);
+      const bool good = InvertDiagonalTile(diagonal, s.pivot_floor + j * kTile, s.pivot_rows,
+                                           s.used - j * kTile, lane);
       if (lane == 0 && !good) ++*s.bad_pivots;
       const float y = TileTimesVector(diagonal, s.rhs + j * kTile, lane);
       __syncwarp();

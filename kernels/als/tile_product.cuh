@@ -63,9 +63,10 @@ __device__ __forceinline__ void ForEachElement(const TileSum& sum, int lane, Vis
   }
 }
 
+// x = big + rest, both as mma takes them.
 __device__ __forceinline__ void Split(float x, uint32_t& big, uint32_t& rest) {
-  big = RoundToTf32(x);
-  rest = RoundToTf32(x - __uint_as_float(big));
+  big = RoundForTf32(x) & ~0x1fffu;
+  rest = RoundForTf32(x - __uint_as_float(big));
 }
 
 // sum(r, c) += sum over k < kDepth of a(r, k) b(c, k), where a and b read one element each.

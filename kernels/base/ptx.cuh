@@ -30,13 +30,6 @@ __device__ __forceinline__ void WaitForCopies() {
   asm volatile("cp.async.wait_group %0;\n" ::"n"(kLeft) : "memory");
 }
 
-// Rounds to the 10 bits of TF32's mantissa, ties away from zero. mma would truncate.
-__device__ __forceinline__ uint32_t RoundToTf32(float x) {
-  uint32_t rounded;
-  asm("cvt.rna.tf32.f32 %0, %1;\n" : "=r"(rounded) : "f"(x));
-  return rounded;
-}
-
 // c (16 x 8) += a (16 x 8) b (8 x 8), one warp. With g = lane / 4, t = lane % 4:
 // a = rows g, g + 8 at column t, then at t + 4; b = rows t, t + 4 of column g;
 // c = row g columns 2t, 2t + 1, then row g + 8.
@@ -66,12 +59,6 @@ inline void WaitForCopies() {
     const auto* from = reinterpret_cast<const uint32_t*>(copy.source);
     for (size_t i = 0; i < copy.bytes / 4; ++i) to[i] = copy.zero ? 0u : from[i];
   }
-}
-
-inline uint32_t RoundToTf32(float x) {
-  const uint32_t bits = __float_as_uint(x);
-  if ((bits & 0x7f800000u) == 0x7f800000u) return bits;  // infinities and NaN stay
-  return (bits + 0x1000u) & ~0x1fffu;
 }
 
 inline void MmaTf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
@@ -116,6 +103,10 @@ inline void MmaTf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2
 }
 
 #endif  // PENCHANT_CUDA_ON_HOST
+
+// The bits of a finite x such that mma, which ignores the low 13, takes it rounded to TF32 (ties
+// away from zero): cvt.rna does the same with four times the instructions, for infinities' sake.
+__device__ __forceinline__ uint32_t RoundForTf32(float x) { return __float_as_uint(x) + 0x1000u; }
 
 }  // namespace penchant::PENCHANT_CUDA_NAMESPACE
 

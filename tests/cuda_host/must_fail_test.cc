@@ -27,6 +27,17 @@ constexpr bool kThreadSanitizer = true;
 constexpr bool kThreadSanitizer = false;
 #endif
 
+}  // namespace
+}  // namespace penchant::cuda_on_host
+
+#ifdef PENCHANT_CUDA_HOST_TSAN
+// A race ends the process, as a death test needs.
+extern "C" const char* __tsan_default_options() { return "halt_on_error=1"; }
+#endif
+
+namespace penchant::cuda_on_host {
+namespace {
+
 template <typename... Parameters, typename... Arguments>
 void RunKernel(const char* name, int blocks, int threads, size_t shared_bytes,
                void (*kernel)(Parameters...), Arguments... arguments) {
@@ -235,7 +246,7 @@ TEST_F(MustFailTest, AnAsynchronousCopyReadTooEarly) {
 template <bool kRounded>
 __global__ void SquareOfOneValue(float value, float* out) {
   float c[4] = {};
-  const uint32_t bits = kRounded ? RoundToTf32(value) : __float_as_uint(value);
+  const uint32_t bits = kRounded ? RoundForTf32(value) : __float_as_uint(value);
   const bool first = threadIdx.x == 0;
   MmaTf32(c, {first ? bits : 0u, 0u, 0u, 0u}, {first ? bits : 0u, 0u});
   if (first) *out = c[0];
