@@ -30,6 +30,7 @@ GPUS = {
     "A100": dict(hbm=2.0e12, l2=4.0e12, l2_bytes=40e6, sms=108, clock=1.41e9, mma=512, arch=80),
     "H100": dict(hbm=3.35e12, l2=5.5e12, l2_bytes=50e6, sms=132, clock=1.755e9, mma=662, arch=90),
 }
+MMA_PER_STEP = 24  # of one 32 x 32 x 8 product in 3xTF32
 DIAGONAL_CYCLES = 3800  # the chain of one 32 x 32 elimination: 32 steps of about 120 cycles
 GATHER_CYCLES = 700  # latency of a gathered chunk, partly hidden by the one before it
 
@@ -80,15 +81,21 @@ def step_costs(arch: int) -> dict[str, tuple[float, float]]:
         kernel = ledger.plain_name(section.split(":")[0])
         if kernel is None or not kernel.startswith("SolveRowsKernel"):
             continue
-        code = re.findall(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z0-9_]+)", section, re.M)
-        mma = [i for i, name in enumerate(code) if name == "HMMA"]
-        # The last 24 belong to the factorisation; from the mma before them or the loop's start.
-        last = mma[-24:]
-        start = max(
-            (i for i in range(last[0]) if code[i] in ("BRA", "BAR", "WARPSYNC")), default=0
-        )
-        body = code[start : last[-1] + 3]
-        found[kernel] = (float(len(body)), float(sum(name == "LDS" for name in body)))
+        code, labels, bodies = [], {}, []
+        for line in section.splitlines():
+            label = re.match(r"\.(L_x_\d+):", line)
+            if label:
+                labels[label[1]] = len(code)
+            name = re.match(r"\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z0-9_]+)(.*?);", line)
+            if not name:
+                continue
+            code.append(name[1])
+            target = re.search(r"L_x_\d+", name[2]) if name[1] == "BRA" else None
+            if target and target[0] in labels:  # backwards: a loop
+                bodies.append(code[labels[target[0]] :])
+        steps = [b for b in bodies if b.count("HMMA") == MMA_PER_STEP]
+        body = min(steps, key=len)  # the loop over the contraction: the row's product
+        found[kernel] = (float(len(body)), float(body.count("LDS")))
     return found
 
 
@@ -104,7 +111,7 @@ def row_cost(order, contraction, n, factors, step, resident_panel, short):
     final = n * factors / 32 * (4 if resident_panel else 6) if short else factors / 8
     instructions = steps * step[0] + used * 2300 + blocks * blocks * 160 + pieces * 14 + final
     wavefronts = steps * step[1] + used * 700 + pieces * 4 + final
-    return steps * 24 * 1024, instructions, wavefronts
+    return steps * MMA_PER_STEP * 1024, instructions, wavefronts
 
 
 def model(gpu: dict, users, items, num_users, num_items, factors, shapes, records, steps):
@@ -134,7 +141,10 @@ def model(gpu: dict, users, items, num_users, num_items, factors, shapes, record
                     )
                     if order <= limit
                 )
-                kernel = f"SolveRowsKernel<{variant}, {'true' if short else 'false'}>"
+                side = "true" if short else "false"
+                kernel = f"SolveRowsKernel<{variant}, {side}, true>"
+                if (gpu["arch"], kernel, factors) not in shapes:  # tiles in global memory
+                    kernel = f"SolveRowsKernel<{variant}, {side}, false>"
                 threads, shared = shapes[gpu["arch"], kernel, factors]
                 registers = records[kernel, gpu["arch"]]["registers"]
                 resident = ledger.occupancies([(gpu["arch"], registers, 0, shared, threads)])[0]
@@ -193,7 +203,9 @@ def main() -> None:
     records = {(r["kernel"], r["arch"]): r for r in json.loads((work / "records.json").read_text())}
     shapes = ledger.launches()
     steps = {arch: step_costs(arch) for arch in (80, 90)}
-    print("A model, not a measurement. Milliseconds of one iteration, eigendecompositions left out.\n")
+    print(
+        "A model, not a measurement. Milliseconds of one iteration, eigendecompositions left out.\n"
+    )
     print("| data | factors | GPU | modelled | roofline | ratio | largest parts (bound) |")
     print("|---|---|---|---|---|---|---|")
     results = []
@@ -206,9 +218,7 @@ def main() -> None:
         for factors in (64, 128, 256):
             for gpu_name, gpu in GPUS.items():
                 arch = gpu["arch"]
-                seconds, roof, parts = model(
-                    gpu, *data, factors, shapes, records, steps[arch]
-                )
+                seconds, roof, parts = model(gpu, *data, factors, shapes, records, steps[arch])
                 largest = sorted(
                     (k for k in parts if not k.endswith("bound")), key=parts.get, reverse=True
                 )[:3]

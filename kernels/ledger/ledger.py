@@ -219,7 +219,9 @@ def contracts_text(shapes: dict) -> str:
         ):
             if f"{name}" not in source.read_text():
                 continue
-            seen = sorted(k for k in {k for _, k, _ in shapes} if re.fullmatch(rf"{name}(<.*>)?", k))
+            seen = sorted(
+                k for k in {k for _, k, _ in shapes} if re.fullmatch(rf"{name}(<.*>)?", k)
+            )
             for kernel in seen or [name]:
                 found = [shapes.get((90, kernel, f)) for f in FACTORS]
                 block = next((str(s[0]) for s in found if s), "128")

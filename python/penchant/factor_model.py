@@ -121,7 +121,8 @@ class FactorModel:
         if checkpoint_directory is not None:
             directory = _quoted(os.fspath(checkpoint_directory))
             sections["checkpoint"] = f"directory: {directory} every: {checkpoint_every}"
-        config = f"{self._config_text(**sections)} memory_budget: {_quoted(str(memory_budget or ''))}"
+        budget = _quoted(str(memory_budget or ""))
+        config = f"{self._config_text(**sections)} memory_budget: {budget}"
 
         with Progress(type(self).__name__, show_progress) as progress:
 
