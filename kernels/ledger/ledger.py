@@ -48,8 +48,21 @@ def compile_to(kind: str, source: Path, arch: int) -> tuple[Path, str]:
     out = folder / f"{source.stem}.sm_{arch}.{kind}"
     generate = f"arch=compute_{arch},code=" + (f"compute_{arch}" if kind == "ptx" else f"sm_{arch}")
     done = subprocess.run(
-        [nvcc(), "-std=c++20", "--expt-relaxed-constexpr", "-O3", f"-I{ROOT}", f"-{kind}"]
-        + ["-gencode", generate, "-Xptxas", "-v", "-o", str(out), str(source)],
+        [
+            nvcc(),
+            "-std=c++20",
+            "--expt-relaxed-constexpr",
+            "-O3",
+            f"-I{ROOT}",
+            f"-{kind}",
+            "-gencode",
+            generate,
+            "-Xptxas",
+            "-v",
+            "-o",
+            str(out),
+            str(source),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -146,8 +159,13 @@ def launches() -> dict:
 def occupancies(rows: list[tuple]) -> list[int]:
     program = WORK / "occupancy"
     subprocess.run(
-        ["g++", f"-I{Path(nvcc()).parents[1]}/include", "-o", str(program)]
-        + [str(KERNELS / "ledger" / "occupancy.cc")],
+        [
+            "g++",
+            f"-I{Path(nvcc()).parents[1]}/include",
+            "-o",
+            str(program),
+            str(KERNELS / "ledger" / "occupancy.cc"),
+        ],
         check=True,
     )
     lines = "\n".join(" ".join(map(str, row)) for row in rows)
