@@ -1,7 +1,7 @@
 """What an ALS iteration would take on a GPU: a model, not a measurement.
 
 For every part of the row plan it adds up bytes, tensor operations, instructions and shared-memory
-wavefronts a row, the instructions a step from the kernels' own machine code (kernels/ledger), and
+wavefronts a row, the instructions a step from the kernels' own machine code (bench/ledger), and
 takes the slowest of: memory, tensor cores, instruction issue, shared memory, and the latency of a
 row's chain over the rows that a multiprocessor holds at a time. Beside it stands the roofline: the
 same bytes and one TF32 pass of the needed products at full rate, nothing else.
@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "kernels" / "ledger"))
+sys.path.insert(0, str(ROOT / "bench" / "ledger"))
 import ledger  # noqa: E402
 
 GPUS = {

@@ -1,5 +1,5 @@
 // Prints every launch that a small ALS fit with evaluation makes at the numbers of factors given as
-// arguments: "factors kernel threads dynamic_shared_bytes", once each. kernels/ledger uses it: the
+// arguments: "factors kernel threads dynamic_shared_bytes", once each. bench/ledger uses it: the
 // shapes are those of the real launches on the device that PENCHANT_CUDA_HOST_SM names.
 #include <cstdio>
 #include <cstdlib>

@@ -1,7 +1,7 @@
 """Compiles every CUDA twin and writes what became of its kernels.
 
     ledger.py ptx            build/ptx/<op>.sm_90.ptx of every op
-    ledger.py write          ledger.md, and the launch contracts in ../README.md
+    ledger.py write          kernels/ledger.md, and the launch contracts in kernels/README.md
     ledger.py check          fails when either is stale (skips, saying so, under another nvcc)
 
 Needs nvcc, nvdisasm (PyPI: nvidia-cuda-nvdisasm) and a build with tests (cuda_host_launches).
@@ -47,22 +47,9 @@ def compile_to(kind: str, source: Path, arch: int) -> tuple[Path, str]:
     folder.mkdir(parents=True, exist_ok=True)
     out = folder / f"{source.stem}.sm_{arch}.{kind}"
     generate = f"arch=compute_{arch},code=" + (f"compute_{arch}" if kind == "ptx" else f"sm_{arch}")
+    flags = ["-std=c++20", "--expt-relaxed-constexpr", "-O3", f"-I{ROOT}", "-Xptxas", "-v"]
     done = subprocess.run(
-        [
-            nvcc(),
-            "-std=c++20",
-            "--expt-relaxed-constexpr",
-            "-O3",
-            f"-I{ROOT}",
-            f"-{kind}",
-            "-gencode",
-            generate,
-            "-Xptxas",
-            "-v",
-            "-o",
-            str(out),
-            str(source),
-        ],
+        [nvcc(), *flags, f"-{kind}", "-gencode", generate, "-o", str(out), str(source)],
         capture_output=True,
         text=True,
         check=False,
@@ -158,16 +145,9 @@ def launches() -> dict:
 
 def occupancies(rows: list[tuple]) -> list[int]:
     program = WORK / "occupancy"
-    subprocess.run(
-        [
-            "g++",
-            f"-I{Path(nvcc()).parents[1]}/include",
-            "-o",
-            str(program),
-            str(KERNELS / "ledger" / "occupancy.cc"),
-        ],
-        check=True,
-    )
+    source = Path(__file__).parent / "occupancy.cc"
+    include = f"-I{Path(nvcc()).parents[1]}/include"
+    subprocess.run(["g++", include, "-o", str(program), str(source)], check=True)
     lines = "\n".join(" ".join(map(str, row)) for row in rows)
     told = subprocess.run([program], input=lines, capture_output=True, text=True, check=True)
     return [int(line) for line in told.stdout.split()]
