@@ -26,8 +26,8 @@ FACTORS = (64, 128, 256)
 # Counted in the machine code: tensor products, shared and asynchronous loads, fused multiply-adds,
 # and what unproven convergence costs.
 INSTRUCTIONS = ("HMMA", "FFMA", "LDS", "STS", "LDGSTS", "WARPSYNC", "CALL")
-# Where all but a thousandth of an iteration's time goes.
-HOT = ("SolveRowsKernel", "SumChunksKernel", "SelectKernel")
+# Where nearly all of an iteration's time goes.
+HOT = ("SolveRowsKernel", "SumChunksKernel")
 
 
 def nvcc() -> str | None:
