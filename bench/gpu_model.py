@@ -30,7 +30,8 @@ GPUS = {
     "A100": dict(hbm=2.0e12, l2=4.0e12, l2_bytes=40e6, sms=108, clock=1.41e9, mma=512, arch=80),
     "H100": dict(hbm=3.35e12, l2=5.5e12, l2_bytes=50e6, sms=132, clock=1.755e9, mma=662, arch=90),
 }
-MMA_PER_STEP = 24  # of one 32 x 32 x 8 product in 3xTF32
+MMA_PER_PASS = 8  # of one 32 x 32 x 8 product
+CHUNK = 4096  # observations from which on several blocks share a row
 DIAGONAL_CYCLES = 3800  # the chain of one 32 x 32 elimination: 32 steps of about 120 cycles
 GATHER_CYCLES = 700  # latency of a gathered chunk, partly hidden by the one before it
 
@@ -70,7 +71,7 @@ def lengths(name: str) -> tuple[np.ndarray, np.ndarray, int, int]:
 
 def step_costs(arch: int) -> dict[str, tuple[float, float]]:
     """(instructions, shared wavefronts) of one 32 x 32 x 8 product, from the innermost loops that
-    hold its 24 mma."""
+    hold its mma."""
     cubin = ROOT / "build" / "ledger" / f"solve_rows.sm_{arch}.cubin"
     disassembler = next(Path(sys.prefix).glob("lib/python*/site-packages/nvidia/*/bin/nvdisasm"))
     text = subprocess.run(
@@ -81,6 +82,7 @@ def step_costs(arch: int) -> dict[str, tuple[float, float]]:
         kernel = ledger.plain_name(section.split(":")[0])
         if kernel is None or not kernel.startswith("SolveRowsKernel"):
             continue
+        passes = int(kernel[len("SolveRowsKernel<")])
         code, labels, bodies = [], {}, []
         for line in section.splitlines():
             label = re.match(r"\.(L_x_\d+):", line)
@@ -93,25 +95,36 @@ def step_costs(arch: int) -> dict[str, tuple[float, float]]:
             target = re.search(r"L_x_\d+", name[2]) if name[1] == "BRA" else None
             if target and target[0] in labels:  # backwards: a loop
                 bodies.append(code[labels[target[0]] :])
-        steps = [b for b in bodies if b.count("HMMA") == MMA_PER_STEP]
+        steps = [b for b in bodies if b.count("HMMA") == MMA_PER_PASS * passes]
         body = min(steps, key=len)  # the loop over the contraction: the row's product
         found[kernel] = (float(len(body)), float(body.count("LDS")))
     return found
 
 
-def row_cost(order, contraction, n, factors, step, resident_panel, short):
-    """Tensor multiply-adds, instructions, wavefronts and chain cycles of one row."""
+def row_cost(order, contraction, n, factors, step, passes, resident_panel, short):
+    """Tensor multiply-adds, instructions and shared wavefronts of one row."""
     blocks = order // 32
     used = (n if short else factors) / 32  # elimination steps, in tiles
     tiles = blocks * (blocks + 1) // 2
     update = sum((blocks - j) * j + (blocks - 1 - j) for j in range(blocks)) * 4
     steps = tiles * contraction / 8 + update
     gathered = order if short else contraction
-    pieces = gathered * factors / 4 / 32
+    gathers = 1 + (passes == 1 and not resident_panel)
+    pieces = gathers * gathered * factors / 4 / 32
     final = n * factors / 32 * (4 if resident_panel else 6) if short else factors / 8
-    instructions = steps * step[0] + used * 2300 + blocks * blocks * 160 + pieces * 14 + final
-    wavefronts = steps * step[1] + used * 700 + pieces * 4 + final
-    return steps * MMA_PER_STEP * 1024, instructions, wavefronts
+    # Refinement multiplies the gathered rows by a vector, and by their transpose.
+    refine = 2 * n * factors / 32 if passes == 1 else 0
+    substitutions = 2 if passes == 1 else 1
+    instructions = (
+        steps * step[0]
+        + used * 2300
+        + substitutions * blocks * blocks * 160
+        + pieces * 14
+        + final
+        + refine * 3
+    )
+    wavefronts = steps * step[1] + used * 700 + pieces * 4 + final + refine * 2
+    return steps * passes * MMA_PER_PASS * 1024, instructions, wavefronts
 
 
 def model(gpu: dict, users, items, num_users, num_items, factors, shapes, records, steps):
@@ -123,7 +136,8 @@ def model(gpu: dict, users, items, num_users, num_items, factors, shapes, record
         table_bytes = fixed * factors * 4
         hit = min(1.0, gpu["l2_bytes"] / table_bytes)
         bandwidth = 1 / (hit / gpu["l2"] + (1 - hit) / gpu["hbm"])
-        for low, high in ((0, 32), (32, 64), (64, 128), (128, 256), (256, 10**9)):
+        bounds = (0, 32, 64, 128, 256, CHUNK, 10**9)
+        for low, high in zip(bounds, bounds[1:]):
             for short in (True, False):
                 own = rows[(rows > low) & (rows <= high)]
                 own = own[(own <= factors) == short]
@@ -142,9 +156,11 @@ def model(gpu: dict, users, items, num_users, num_items, factors, shapes, record
                     if order <= limit
                 )
                 side = "true" if short else "false"
-                kernel = f"SolveRowsKernel<{variant}, {side}, true>"
+                chunked = not short and low >= CHUNK
+                passes = 3 if order == 32 or chunked else 1
+                kernel = f"SolveRowsKernel<{passes}, {variant}, {side}, true>"
                 if (gpu["arch"], kernel, factors) not in shapes:  # tiles in global memory
-                    kernel = f"SolveRowsKernel<{variant}, {side}, false>"
+                    kernel = f"SolveRowsKernel<{passes}, {variant}, {side}, false>"
                 threads, shared = shapes[gpu["arch"], kernel, factors]
                 registers = records[kernel, gpu["arch"]]["registers"]
                 resident = ledger.occupancies([(gpu["arch"], registers, 0, shared, threads)])[0]
@@ -159,26 +175,32 @@ def model(gpu: dict, users, items, num_users, num_items, factors, shapes, record
                     mean,
                     factors,
                     steps[kernel],
+                    passes,
                     panel_stays,
                     short,
                 )
                 count = len(own) * scale
-                gathers = 1 if panel_stays or not short else 2
+                in_parallel = max(1.0, mean / CHUNK) if chunked else 1.0  # blocks a row
+                gathers = 1 + (not panel_stays) * ((passes == 1) + short)
                 moved = count * mean * factors * 4
                 memory = moved / bandwidth + (gathers - 1) * moved / gpu["l2"]
                 per_second = gpu["sms"] * gpu["clock"]
                 warps = threads / 32
+                # One block's chain: a row's, or for rows in chunks a chunk's, whose blocks leave
+                # the factorisation to one more.
+                rounds = 2 if passes == 1 else 1
+                gather = min(contraction, CHUNK) / (32 if order <= 64 else 16) * GATHER_CYCLES / 2
                 chain = (
-                    min(mean, factors) / 32 * DIAGONAL_CYCLES
-                    + contraction / (32 if order <= 64 else 16) * GATHER_CYCLES / 2
-                    + cost[1] / warps * 2
+                    min(mean, factors) / 32 * DIAGONAL_CYCLES / in_parallel
+                    + rounds * gather
+                    + cost[1] / in_parallel / warps * 2
                 )
                 times = {
                     "memory": memory,
                     "tensor": count * cost[0] / gpu["mma"] / per_second,
                     "issue": count * cost[1] / 4 / per_second,
                     "shared": count * cost[2] / per_second,
-                    "latency": count * chain / max(resident, 1) / per_second,
+                    "latency": count * in_parallel * chain / max(resident, 1) / per_second,
                 }
                 bound = max(times, key=times.get)
                 seconds += times[bound]

@@ -1,6 +1,11 @@
 // The kernels behind als/solve_rows.cu: a block gathers a row's observations, forms its system on
 // the tensor cores, factors it and writes the row; the system never leaves the SM where it fits.
 //
+// Systems of more than one tile are formed and factored in one TF32 pass and refined: the residual
+// comes from the gathered rows in float32, and one step (two for condition numbers beyond 100)
+// gives float32's accuracy. Rows whose condition is too bad for that are listed, and solved again
+// in three passes without refinement, as are the smallest systems and the rows in chunks.
+//
 // Short side (n <= factors): S = I + W^1/2 Y D^-1 Y' W^1/2, order n, contracted over factors.
 // Long side:                 S = I + D^-1/2 Y' W Y D^-1/2, order factors, contracted over
 // observations. One kernel serves both: what is contracted has a weight (1/D or W), what is not
@@ -28,11 +33,14 @@ struct RowProblem {
   float* out;  // stride as the table's
 };
 
-// Rows order[0, count), and where those with bad pivots are listed.
+// Rows order[0, count), and where those are listed that need another solver.
 struct RowList {
   const int32_t* order;
   int count;
-  int32_t* failed;
+  const int* count_on_device;  // instead of `count`, if not null
+  int32_t* hard;               // ill-conditioned for one pass of TF32
+  int* num_hard;
+  int32_t* failed;  // ill-conditioned for float32
   int* num_failed;
 };
 
@@ -43,8 +51,14 @@ struct SolveLayout {
   int slots;           // stages of gathered data
   int stage;           // floats of one
   bool system_in_shared;
+  bool refined;
+  int threads;
 
-  __host__ __device__ int vectors() const { return padded_factors + 3 * order + 3 * kTile; }
+  // The factors' diagonal; scale, right-hand side and diagonal of the system; what refinement
+  // keeps.
+  __host__ __device__ int vectors() const {
+    return padded_factors + 3 * order + 3 * kTile + (refined ? 3 * order + kTile + threads : 0);
+  }
   __host__ __device__ int system() const { return NumTiles(order / kTile) * kTileFloats; }
   __host__ __device__ int total(int depth) const {
     return vectors() + slots * (stage + 2 * depth) + (system_in_shared ? system() : 0);
@@ -92,6 +106,13 @@ struct Workspace {
   float* stages;
   float* weights;
   float* targets;
+  // Of refinement: the right-hand side, the solution so far, the solution scaled as the residual
+  // needs it, totals of a chunk, and partial sums (one a thread).
+  float* target;
+  float* solution;
+  float* scaled;
+  float* total;
+  float* partial;
   TileSystem system;
 };
 
@@ -102,10 +123,15 @@ __device__ __forceinline__ Workspace LayOut(const SolveLayout& layout, float* sh
   w.diagonal = shared;
   w.scale = w.diagonal + layout.padded_factors;
   w.system.rhs = w.scale + layout.order;
-  w.system.pivot_floor = w.system.rhs + layout.order;
-  w.system.pivot_rows = w.system.pivot_floor + layout.order;
+  w.system.diagonal = w.system.rhs + layout.order;
+  w.system.pivot_rows = w.system.diagonal + layout.order;
   w.system.bad_pivots = reinterpret_cast<int*>(w.system.pivot_rows + 2 * kTile);
-  w.stages = w.system.pivot_rows + 3 * kTile;
+  w.target = w.system.pivot_rows + 3 * kTile;
+  w.solution = w.target + layout.order;
+  w.scaled = w.solution + layout.order;
+  w.total = w.scaled + layout.order;
+  w.partial = w.total + kTile;
+  w.stages = shared + layout.vectors();
   w.weights = w.stages + layout.slots * layout.stage;
   w.targets = w.weights + layout.slots * kDepth;
   w.system.tiles = kTilesInShared ? w.targets + layout.slots * kDepth : global_tiles;
@@ -150,14 +176,35 @@ __device__ __forceinline__ void Gather(const RowProblem& p, const Observations& 
   CommitCopies();
 }
 
+// Calls visit(chunk, slot) for every chunk of the gathered row, with the next one on its way.
+// Chunks that are `resident` are not gathered again. Every visit is between barriers.
+template <int kWarps, int kDepth, bool kShort, typename Visit>
+__device__ __forceinline__ void ForEachChunk(const RowProblem& p, const Observations& row,
+                                             const SolveLayout& layout, const Workspace& w,
+                                             int order, bool resident, Visit visit) {
+  const int chunks = kShort ? layout.padded_factors / kDepth : (row.count + kDepth - 1) / kDepth;
+  if (!resident) Gather<kWarps, kDepth, kShort>(p, row, layout, w, order, 0);
+  for (int c = 0; c < chunks; ++c) {
+    if (!resident && c + 1 < chunks) {
+      Gather<kWarps, kDepth, kShort>(p, row, layout, w, order, c + 1);
+      WaitForCopies<1>();
+    } else {
+      WaitForCopies<0>();
+    }
+    __syncthreads();
+    visit(c, c % layout.slots);
+    __syncthreads();
+  }
+}
+
 // Forms the raw tiles of the row's system (contraction alone) and hands each to
 // finish(tile row, tile column, sum). On the long side, rhs = Y'(c p) is formed beside them.
-template <int kWarps, int kUnits, int kDepth, bool kShort, typename Finish>
+template <int kPasses, int kWarps, int kUnits, int kDepth, bool kShort, typename Finish>
 __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observations& row,
                                           const SolveLayout& layout, const Workspace& w, int order,
                                           int warp, int lane, Finish finish) {
   const int num_tiles = NumTiles(order / kTile);
-  const int chunks = kShort ? layout.padded_factors / kDepth : (row.count + kDepth - 1) / kDepth;
+  const int line = layout.padded_factors + 8;  // of a stage, on the long side
   if constexpr (!kShort) {
     for (int k = threadIdx.x; k < order; k += kWarps * kWarpSize) w.system.rhs[k] = 0.0f;
   }
@@ -172,61 +219,46 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
       tile_row[u] = TileRow(tile < num_tiles ? tile : 0);
       tile_column[u] = tile - TileIndex(tile_row[u], 0);
     }
-    Gather<kWarps, kDepth, kShort>(p, row, layout, w, order, 0);
-    for (int c = 0; c < chunks; ++c) {
-      if (c + 1 < chunks) {
-        Gather<kWarps, kDepth, kShort>(p, row, layout, w, order, c + 1);
-        WaitForCopies<1>();
-      } else {
-        WaitForCopies<0>();
-      }
-      __syncthreads();
-      const int slot = c % layout.slots;
-      const float* stage = w.stages + slot * layout.stage;
-      const float* weights = kShort ? w.diagonal + c * kDepth : w.weights + slot * kDepth;
+    ForEachChunk<kWarps, kDepth, kShort>(
+        p, row, layout, w, order, /*resident=*/false, [&](int c, int slot) {
+          const float* stage = w.stages + slot * layout.stage;
+          const float* weights = kShort ? w.diagonal + c * kDepth : w.weights + slot * kDepth;
 #pragma unroll
-      for (int u = 0; u < kUnits; ++u) {
-        if (first + u * kWarps + warp >= num_tiles) continue;
-        const int row_begin = tile_row[u] * kTile, column_begin = tile_column[u] * kTile;
-        if constexpr (kShort) {
-          MultiplyTile<kDepth>(
-              lane,
-              [&](int r, int k) { return stage[(row_begin + r) * (kDepth + 4) + k] * weights[k]; },
-              [&](int r, int k) { return stage[(column_begin + r) * (kDepth + 4) + k]; }, sums[u]);
-        } else {
-          const int line = layout.padded_factors + 8;
-          MultiplyTile<kDepth>(
-              lane, [&](int r, int k) { return stage[k * line + row_begin + r] * weights[k]; },
-              [&](int r, int k) { return stage[k * line + column_begin + r]; }, sums[u]);
-        }
-      }
-      if constexpr (!kShort) {
-        if (first == 0) {
-          const float* targets = w.targets + slot * kDepth;
-          for (int k = threadIdx.x; k < order; k += kWarps * kWarpSize) {
-            float sum = w.system.rhs[k];
-#pragma unroll 8
-            for (int j = 0; j < kDepth; ++j) {
-              sum += targets[j] * stage[j * (layout.padded_factors + 8) + k];
+          for (int u = 0; u < kUnits; ++u) {
+            if (first + u * kWarps + warp >= num_tiles) continue;
+            const int row_begin = tile_row[u] * kTile, column_begin = tile_column[u] * kTile;
+            if constexpr (kShort) {
+              MultiplyTile<kPasses, kDepth>(
+                  lane,
+                  [&](int r, int k) {
+                    return stage[(row_begin + r) * (kDepth + 4) + k] * weights[k];
+                  },
+                  [&](int r, int k) { return stage[(column_begin + r) * (kDepth + 4) + k]; },
+                  sums[u]);
+            } else {
+              MultiplyTile<kPasses, kDepth>(
+                  lane, [&](int r, int k) { return stage[k * line + row_begin + r] * weights[k]; },
+                  [&](int r, int k) { return stage[k * line + column_begin + r]; }, sums[u]);
             }
-            w.system.rhs[k] = sum;
           }
-        }
-      }
-      __syncthreads();
-    }
+          if constexpr (!kShort) {
+            if (first == 0) {
+              const float* targets = w.targets + slot * kDepth;
+              for (int k = threadIdx.x; k < order; k += kWarps * kWarpSize) {
+                float sum = w.system.rhs[k];
+#pragma unroll 8
+                for (int j = 0; j < kDepth; ++j) sum += targets[j] * stage[j * line + k];
+                w.system.rhs[k] = sum;
+              }
+            }
+          }
+        });
 #pragma unroll
     for (int u = 0; u < kUnits; ++u) {
       if (first + u * kWarps + warp < num_tiles) finish(tile_row[u], tile_column[u], sums[u]);
     }
   }
   __syncthreads();
-}
-
-// A pivot this far below its original diagonal entry keeps hardly two digits of float32; and
-// S - I is positive semidefinite, so that exact pivots are at least 1.
-__device__ __forceinline__ float PivotFloor(float diagonal) {
-  return fmaxf(0.5f, diagonal * (1.0f / (1 << 18)));
 }
 
 // Scales a raw tile and adds the identity.
@@ -236,7 +268,7 @@ __device__ __forceinline__ void FinishElement(const TileSystem& s, const float* 
   float value = raw * scale[row] * scale[column];
   if (row == column) {
     value += 1.0f;
-    s.pivot_floor[row] = PivotFloor(value);
+    s.diagonal[row] = value;
   }
   s.tiles[TileIndex(i, j) * kTileFloats + r * kTileStride + c] = value;
 }
@@ -299,6 +331,110 @@ __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations
   }
 }
 
+// rhs = target - S solution, with S applied from the gathered rows in float32, not from its tiles.
+template <int kWarps, int kDepth, bool kShort>
+__device__ __forceinline__ void FormResidual(const RowProblem& p, const Observations& row,
+                                             const SolveLayout& layout, const Workspace& w,
+                                             int order, int warp, int lane) {
+  constexpr int kThreads = kWarps * kWarpSize;
+  const float* scale = kShort ? w.scale : w.diagonal;
+  for (int i = threadIdx.x; i < order; i += kThreads) {
+    w.scaled[i] = scale[i] * w.solution[i];
+    w.system.rhs[i] = w.target[i] - w.solution[i];
+  }
+  __syncthreads();
+  const bool resident = kShort && layout.slots * kDepth >= layout.padded_factors;
+  ForEachChunk<kWarps, kDepth, kShort>(p, row, layout, w, order, resident, [&](int c, int slot) {
+    const float* stage = w.stages + slot * layout.stage;
+    if constexpr (kShort) {
+      // total = D^-1 Y' (W^1/2 z) for these factors, then rhs -= W^1/2 Y total.
+      constexpr int kLine = kDepth + 4, kGroups = kThreads / kDepth;
+      const int column = threadIdx.x % kDepth, group = threadIdx.x / kDepth;
+      float sum = 0;
+      for (int j = group; j < row.count; j += kGroups) {
+        sum += w.scaled[j] * stage[j * kLine + column];
+      }
+      w.partial[threadIdx.x] = sum;
+      __syncthreads();
+      if (threadIdx.x < kDepth) {
+        float total = 0;
+        for (int g = 0; g < kGroups; ++g) total += w.partial[g * kDepth + threadIdx.x];
+        w.total[threadIdx.x] = total * w.diagonal[c * kDepth + threadIdx.x];
+      }
+      __syncthreads();
+      for (int i = threadIdx.x; i < row.count; i += kThreads) {
+        float product = 0;
+#pragma unroll 4
+        for (int k = 0; k < kDepth; ++k) product += stage[i * kLine + k] * w.total[k];
+        w.system.rhs[i] -= scale[i] * product;
+      }
+    } else {
+      // total = W Y (D^-1/2 z) for these observations, then rhs -= D^-1/2 Y' total.
+      const int line = layout.padded_factors + 8;
+      for (int j = warp; j < kDepth; j += kWarps) {
+        float sum = 0;
+        for (int k = lane; k < order; k += kWarpSize) sum += stage[j * line + k] * w.scaled[k];
+#pragma unroll
+        for (int lanes = kWarpSize / 2; lanes > 0; lanes /= 2) {
+          sum += __shfl_xor_sync(kAllLanes, sum, lanes);
+        }
+        if (lane == 0) w.total[j] = sum * w.weights[slot * kDepth + j];
+      }
+      __syncthreads();
+      for (int k = threadIdx.x; k < order; k += kThreads) {
+        float product = 0;
+#pragma unroll 4
+        for (int j = 0; j < kDepth; ++j) product += w.total[j] * stage[j * line + k];
+        w.system.rhs[k] -= scale[k] * product;
+      }
+    }
+  });
+}
+
+// At most this condition number, as 1 + trace(S - I) bounds it, one TF32 pass can be refined; up to
+// the first of the two by a single step.
+constexpr float kOneStepCondition = 100.0f;
+constexpr float kRefinedCondition = 500.0f;
+
+// Solves the formed system with refinement; the solution is in rhs. Returns false, leaving the row
+// to another solver, when the system is too ill-conditioned. Ends with a barrier.
+template <int kWarps, int kDepth, bool kShort>
+__device__ __forceinline__ bool SolveRefined(const RowProblem& p, const Observations& row,
+                                             const SolveLayout& layout, const Workspace& w,
+                                             const TileSystem& system, int order, int warp,
+                                             int lane) {
+  constexpr int kThreads = kWarps * kWarpSize;
+  if (warp == 0) {
+    float trace = 0;
+    for (int i = lane; i < order; i += kWarpSize) trace += system.diagonal[i] - 1.0f;
+#pragma unroll
+    for (int lanes = kWarpSize / 2; lanes > 0; lanes /= 2) {
+      trace += __shfl_xor_sync(kAllLanes, trace, lanes);
+    }
+    if (lane == 0) w.total[0] = 1.0f + trace;
+  }
+  for (int i = threadIdx.x; i < order; i += kThreads) w.target[i] = system.rhs[i];
+  __syncthreads();
+  const float condition = w.total[0];
+  if (!(condition <= kRefinedCondition)) return false;  // NaN too
+  Factor<1, kWarps>(system, warp, lane);
+  if (*system.bad_pivots > 0) return false;
+  Substitute<kWarps>(system, warp, lane);
+  for (int i = threadIdx.x; i < order; i += kThreads) w.solution[i] = system.rhs[i];
+  const int steps = condition <= kOneStepCondition ? 1 : 2;
+  for (int step = 0; step < steps; ++step) {
+    __syncthreads();
+    FormResidual<kWarps, kDepth, kShort>(p, row, layout, w, order, warp, lane);
+    Substitute<kWarps>(system, warp, lane);
+    for (int i = threadIdx.x; i < order; i += kThreads) {
+      w.solution[i] += system.rhs[i];
+      system.rhs[i] = w.solution[i];
+    }
+  }
+  __syncthreads();
+  return true;
+}
+
 // Blocks that registers must leave room for on a multiprocessor.
 constexpr int MinBlocks(int warps) {
   return warps == 1 ? 12 : warps <= 4 ? 3 : warps <= 10 ? 2 : 1;
@@ -306,7 +442,8 @@ constexpr int MinBlocks(int warps) {
 
 // Solves the rows of a list, a block a row, blocks taking every gridDim.x-th row.
 // Where the tiles lie is known when compiling, or every access to them would be a generic one.
-template <int kWarps, int kUnits, int kDepth, bool kShort, bool kTilesInShared>
+// kPasses: 1 with refinement, or 3 without.
+template <int kPasses, int kWarps, int kUnits, int kDepth, bool kShort, bool kTilesInShared>
 __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     SolveRowsKernel(RowProblem p, RowList rows, SolveLayout layout, float* global_tiles,
                     ChunkSums chunks) {
@@ -317,7 +454,8 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
   // The same in all lanes, and known to be so.
   const int warp = __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kWarpSize, 0);
   const int lane = threadIdx.x % kWarpSize;
-  for (int k = blockIdx.x; k < rows.count; k += gridDim.x) {
+  const int count = rows.count_on_device != nullptr ? *rows.count_on_device : rows.count;
+  for (int k = blockIdx.x; k < count; k += gridDim.x) {
     const int32_t row = rows.order[k];
     const Observations observations = ObservationsOf(p, row, 0, RowLength(p, row));
     if (observations.count == 0) {
@@ -356,7 +494,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
       }
       __syncthreads();
     } else {
-      FormTiles<kWarps, kUnits, kDepth, kShort>(
+      FormTiles<kPasses, kWarps, kUnits, kDepth, kShort>(
           p, observations, layout, w, order, warp, lane, [&](int i, int j, const TileSum& sum) {
             ForEachElement(sum, lane, [&](int r, int c, float value) {
               FinishElement(system, scale, i, j, r, c, value);
@@ -367,7 +505,17 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
       for (int e = threadIdx.x; e < order; e += kWarps * kWarpSize) system.rhs[e] *= scale[e];
       __syncthreads();
     }
-    FactorAndSolve<kWarps>(system, warp, lane);
+    if constexpr (kPasses == 1) {
+      if (!SolveRefined<kWarps, kDepth, kShort>(p, observations, layout, w, system, order, warp,
+                                                lane)) {
+        if (threadIdx.x == 0) rows.hard[atomicAdd(rows.num_hard, 1)] = row;
+        __syncthreads();
+        continue;
+      }
+    } else {
+      Factor<kPasses, kWarps>(system, warp, lane);
+      Substitute<kWarps>(system, warp, lane);
+    }
     const int32_t solved = rows.order[k];  // again: not worth a register until here
     if (threadIdx.x == 0 && *system.bad_pivots > 0) {
       rows.failed[atomicAdd(rows.num_failed, 1)] = solved;
@@ -390,7 +538,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
   for (int k = blockIdx.x; k < num_chunks; k += gridDim.x) {
     const RowChunk chunk = chunks.chunks[k];
     float* sums = chunks.sums + k * chunks.stride;
-    FormTiles<kWarps, kUnits, kDepth, false>(
+    FormTiles<3, kWarps, kUnits, kDepth, false>(
         p, ObservationsOf(p, chunk.row, chunk.first, chunk.count), layout, w, order, warp, lane,
         [&](int i, int j, const TileSum& sum) {
           ForEachElement(sum, lane, [&](int r, int c, float value) {

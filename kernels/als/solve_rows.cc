@@ -390,7 +390,7 @@ int64_t SolveRowsScratchBytes(int64_t longest_row, int64_t factors, int num_thre
 int64_t CudaSolveRowsBytes(int64_t rows, int64_t nnz, int64_t longest_row, int64_t factors) {
   const int64_t order = std::min(longest_row, factors);
   const int64_t tiles = PaddedStride(2 * factors) * PaddedStride(2 * factors) / 2;  // at least
-  int64_t bytes = rows * (4 + 4) + kDoubleBlocks * (order * order + order) * 8;
+  int64_t bytes = rows * (4 + 4 + 4) + kDoubleBlocks * (order * order + order) * 8;
   if (longest_row > kChunkObservations) {
     const int64_t chunks = nnz / kChunkObservations + rows;
     bytes +=

@@ -160,10 +160,13 @@ struct Launcher {
   Context& context;
   RowProblem problem;
   RowList rows;  // of the whole plan
+  const CudaRowPlan& plan;
   int64_t factors;
 
-  SolveLayout Layout(int order, bool short_side, int depth) const {
+  SolveLayout Layout(int order, bool short_side, int depth, bool refined, int threads) const {
     SolveLayout layout{};
+    layout.refined = refined;
+    layout.threads = threads;
     layout.order = order;
     layout.padded_factors = RoundUpToTile(factors);
     layout.stage = short_side ? order * (depth + 4) : depth * (layout.padded_factors + 8);
@@ -178,36 +181,53 @@ struct Launcher {
     return layout;
   }
 
+  // The rows of a part. Refinement gathers a row twice, which pays where the tensor cores bind: for
+  // the largest systems (bench/gpu_model.py). Those are solved in one pass and refined, then what
+  // that leaves in three passes; smaller ones and rows in chunks in three passes at once.
   template <int kWarps, int kUnits, int kDepth, bool kShort>
   void Solve(const CudaRowPart& part, int order, const ChunkSums& chunks) const {
-    const SolveLayout layout = Layout(order, kShort, kDepth);
+    RowList list = rows;
+    list.order += part.begin;
+    list.count = static_cast<int>(part.end - part.begin);
+    if constexpr (kUnits > 1) {
+      if (!part.in_chunks) {
+        // A part's hard rows have its own place in the list, and its own counter.
+        list.hard += part.begin;
+        list.num_hard += &part - plan.parts.data();
+        SolveIn<1, kWarps, kUnits, kDepth, kShort>(list, order, chunks);
+        list.count_on_device = list.num_hard;
+        list.order = list.hard;
+      }
+    }
+    SolveIn<3, kWarps, kUnits, kDepth, kShort>(list, order, chunks);
+  }
+
+  template <int kPasses, int kWarps, int kUnits, int kDepth, bool kShort>
+  void SolveIn(const RowList& list, int order, const ChunkSums& chunks) const {
+    const SolveLayout layout = Layout(order, kShort, kDepth, kPasses == 1, kWarps * kWarpSize);
     // Only the largest block's tiles may be too many for shared memory.
     if constexpr (kWarps * kUnits > 10) {
       if (!layout.system_in_shared) {
-        return SolveWith<kWarps, kUnits, kDepth, kShort, false>(part, layout, chunks);
+        return Launch<kPasses, kWarps, kUnits, kDepth, kShort, false>(list, layout, chunks);
       }
     }
-    SolveWith<kWarps, kUnits, kDepth, kShort, true>(part, layout, chunks);
+    Launch<kPasses, kWarps, kUnits, kDepth, kShort, true>(list, layout, chunks);
   }
 
-  template <int kWarps, int kUnits, int kDepth, bool kShort, bool kTilesInShared>
-  void SolveWith(const CudaRowPart& part, const SolveLayout& layout,
-                 const ChunkSums& chunks) const {
+  template <int kPasses, int kWarps, int kUnits, int kDepth, bool kShort, bool kTilesInShared>
+  void Launch(const RowList& list, const SolveLayout& layout, const ChunkSums& chunks) const {
     LaunchShape shape{0, kWarps * kWarpSize,
                       layout.total(kDepth) * static_cast<int64_t>(sizeof(float))};
-    const auto kernel = SolveRowsKernel<kWarps, kUnits, kDepth, kShort, kTilesInShared>;
-    shape.blocks = ResidentBlocks(context, kernel, shape, part.end - part.begin);
+    const auto kernel = SolveRowsKernel<kPasses, kWarps, kUnits, kDepth, kShort, kTilesInShared>;
+    shape.blocks = ResidentBlocks(context, kernel, shape, list.count);
     DeviceBuffer<float> tiles;
     if (!kTilesInShared) {
       const int64_t bytes = layout.system() * static_cast<int64_t>(sizeof(float));
       shape.blocks = std::min(shape.blocks, std::max<int64_t>(1, kGlobalTileBytes / bytes));
       tiles = DeviceBuffer<float>(context, shape.blocks * layout.system());
     }
-    RowList list = rows;
-    list.order += part.begin;
-    list.count = static_cast<int>(part.end - part.begin);
     const std::string name =
-        internal::Concat("SolveRowsKernel<", kWarps, ", ", kUnits, ", ", kDepth,
+        internal::Concat("SolveRowsKernel<", kPasses, ", ", kWarps, ", ", kUnits, ", ", kDepth,
                          kShort ? ", true" : ", false", kTilesInShared ? ", true>" : ", false>");
     PENCHANT_LAUNCH_NAMED(context, name.c_str(), shape, kernel, problem, list, layout, tiles.data(),
                           chunks);
@@ -215,7 +235,7 @@ struct Launcher {
 
   template <int kWarps, int kUnits, int kDepth>
   void SumChunks(int order, int64_t count, const ChunkSums& chunks) const {
-    SolveLayout layout = Layout(order, false, kDepth);
+    SolveLayout layout = Layout(order, false, kDepth, false, kWarps * kWarpSize);
     layout.system_in_shared = false;  // the tiles go straight to global memory
     LaunchShape shape{0, kWarps * kWarpSize,
                       layout.total(kDepth) * static_cast<int64_t>(sizeof(float))};
@@ -253,7 +273,7 @@ struct Launcher {
   }
 
   // Rows in chunks: as many at a time as the chunks' sums have room for.
-  void SolvePartInChunks(const CudaRowPart& part, const CudaRowPlan& plan) const {
+  void SolvePartInChunks(const CudaRowPart& part) const {
     const int order = RoundUpToTile(factors);
     ChunkSums chunks{};
     chunks.stride = NumTiles(order / kTile) * kTileFloats + order;
@@ -343,13 +363,17 @@ void SolveRows(Context& context, const AlsObjective& objective, const FixedSide&
                            static_cast<float>(objective.alpha),
                            static_cast<float>(objective.unobserved_weight),
                            out.data};
-  const RowList list{cuda.order.data(), static_cast<int>(rows.rows), failed.data(),
+  DeviceBuffer<int32_t> hard(context, rows.rows);
+  DeviceBuffer<int> num_hard(context, static_cast<int64_t>(cuda.parts.size()));
+  const RowList list{cuda.order.data(), static_cast<int>(rows.rows),
+                     nullptr,           hard.data(),
+                     num_hard.data(),   failed.data(),
                      num_failed.data()};
-  const Launcher launcher{context, problem, list, fixed.table.cols};
+  const Launcher launcher{context, problem, list, cuda, fixed.table.cols};
   int64_t largest = 1;
   for (const CudaRowPart& part : cuda.parts) {
     if (part.in_chunks) {
-      launcher.SolvePartInChunks(part, cuda);
+      launcher.SolvePartInChunks(part);
     } else {
       launcher.SolvePart(part);
     }

@@ -10,21 +10,28 @@ namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
 // A system in the block's hands. Tiles lie in shared or global memory, the rest in shared memory.
 struct TileSystem {
-  float* tiles;        // lower tiles (i, j) at TileIndex(i, j) * kTileFloats
-  float* rhs;          // in: the right-hand side; out: the solution
-  float* pivot_floor;  // a pivot below it keeps hardly two digits of float32
-  float* pivot_rows;   // 2 * kTile floats of scratch
-  int* bad_pivots;     // counts the tiles with a pivot below its floor
-  int used;            // rows in use; those beyond are the identity's
-  int blocks;          // tiles a side
+  float* tiles;       // lower tiles (i, j) at TileIndex(i, j) * kTileFloats
+  float* rhs;         // in: the right-hand side; out: the solution
+  float* diagonal;    // the diagonal entries, as they were before the factorisation
+  float* pivot_rows;  // 2 * kTile floats of scratch
+  int* bad_pivots;    // counts the tiles with a pivot below its floor
+  int used;           // rows in use; those beyond are the identity's
+  int blocks;         // tiles a side
 };
+
+// A pivot this far below its original diagonal entry keeps hardly two digits of float32; and
+// systems are the identity plus something positive semidefinite, so that exact pivots are at
+// least 1.
+__device__ __forceinline__ float PivotFloor(float diagonal) {
+  return fmaxf(0.5f, diagonal * (1.0f / (1 << 18)));
+}
 
 // Replaces a symmetric diagonal tile by the inverse of its Cholesky factor, by one warp: one
 // elimination in place, lane = row. At step c a row holds the inverse left of column c and what is
 // left of the tile right of it, so that 32 registers are enough for both. Rows from `used` on are
 // those of the identity, which need no step. Returns whether all pivots were good; a bad one is
 // taken for 1.
-__device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* pivot_floor,
+__device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* diagonal,
                                                    float* pivot_rows, int used, int lane) {
   float row[kTile];
 #pragma unroll
@@ -50,7 +57,7 @@ __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* piv
     }
     __syncwarp();
     const float pivot = pivot_row[c];
-    const bool sound = pivot > pivot_floor[c];  // false for NaN too
+    const bool sound = pivot > PivotFloor(diagonal[c]);  // false for NaN too
     good &= sound;
     const float inverse_root = InverseRoot(sound ? pivot : 1.0f);
     const float factor = lane > c ? pivot_row[lane] * inverse_root * inverse_root : 0.0f;
@@ -96,10 +103,10 @@ __device__ __forceinline__ float TransposedTileTimesVector(const float* tile, co
   return sum;
 }
 
-// Solves the system in place with all warps of the block; the tiles are overwritten. Ends with a
-// barrier.
-template <int kWarps>
-__device__ __forceinline__ void FactorAndSolve(const TileSystem& s, int warp, int lane) {
+// Factors the system in place with all warps of the block: diagonal tiles become the inverses of
+// their factors. Ends with a barrier.
+template <int kPasses, int kWarps>
+__device__ __forceinline__ void Factor(const TileSystem& s, int warp, int lane) {
   for (int j = 0; j < s.blocks; ++j) {
     float* diagonal = s.tiles + TileIndex(j, j) * kTileFloats;
     for (int i = j + warp; i < s.blocks; i += kWarps) {
@@ -109,7 +116,7 @@ __device__ __forceinline__ void FactorAndSolve(const TileSystem& s, int warp, in
       for (int k = 0; k < j; ++k) {
         const float* left = s.tiles + TileIndex(i, k) * kTileFloats;
         const float* right = s.tiles + TileIndex(j, k) * kTileFloats;
-        MultiplyTile<kTile>(
+        MultiplyTile<kPasses, kTile>(
             lane, [&](int r, int c) { return left[r * kTileStride + c]; },
             [&](int r, int c) { return right[r * kTileStride + c]; }, sum);
       }
@@ -118,25 +125,39 @@ __device__ __forceinline__ void FactorAndSolve(const TileSystem& s, int warp, in
     }
     __syncthreads();
     if (warp == 0) {
-      const bool good = InvertDiagonalTile(diagonal, s.pivot_floor + j * kTile, s.pivot_rows,
+      const bool good = InvertDiagonalTile(diagonal, s.diagonal + j * kTile, s.pivot_rows,
                                            s.used - j * kTile, lane);
       if (lane == 0 && !good) ++*s.bad_pivots;
-      const float y = TileTimesVector(diagonal, s.rhs + j * kTile, lane);
-      __syncwarp();
-      s.rhs[j * kTile + lane] = y;
     }
     __syncthreads();
     for (int i = j + 1 + warp; i < s.blocks; i += kWarps) {
       float* tile = s.tiles + TileIndex(i, j) * kTileFloats;
       TileSum sum;
       Clear(sum);
-      MultiplyTile<kTile>(
+      MultiplyTile<kPasses, kTile>(
           lane, [&](int r, int c) { return tile[r * kTileStride + c]; },
           [&](int r, int c) { return diagonal[r * kTileStride + c]; }, sum);
       __syncwarp();
       ForEachElement(sum, lane,
                      [&](int r, int c, float value) { tile[r * kTileStride + c] = value; });
+    }
+    __syncthreads();
+  }
+}
+
+// Replaces rhs by the solution of a factored system, with all warps. Ends with a barrier.
+template <int kWarps>
+__device__ __forceinline__ void Substitute(const TileSystem& s, int warp, int lane) {
+  for (int j = 0; j < s.blocks; ++j) {
+    if (warp == 0) {
+      const float* diagonal = s.tiles + TileIndex(j, j) * kTileFloats;
+      const float y = TileTimesVector(diagonal, s.rhs + j * kTile, lane);
       __syncwarp();
+      s.rhs[j * kTile + lane] = y;
+    }
+    __syncthreads();
+    for (int i = j + 1 + warp; i < s.blocks; i += kWarps) {
+      const float* tile = s.tiles + TileIndex(i, j) * kTileFloats;
       s.rhs[i * kTile + lane] -= TileTimesVector(tile, s.rhs + j * kTile, lane);
     }
     __syncthreads();

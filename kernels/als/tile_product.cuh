@@ -1,8 +1,8 @@
 // 32 x 32 tiles of symmetric systems, multiplied by one warp on the tensor cores.
 //
-// Products are 3xTF32: every operand is split into a rounded TF32 value and what is left of it,
-// and three of the four products are summed in float32, which keeps float32's accuracy (error of a
-// solved row against float64 as with FFMA; kernels/README.md).
+// In three passes (3xTF32) every operand is split into a rounded TF32 value and what is left of it,
+// and three of the four products are summed in float32, which keeps float32's accuracy. In one pass
+// operands are rounded only: 1e-4 of accuracy, for solvers that refine what they get.
 #ifndef PENCHANT_KERNELS_ALS_TILE_PRODUCT_CUH_
 #define PENCHANT_KERNELS_ALS_TILE_PRODUCT_CUH_
 
@@ -63,14 +63,19 @@ __device__ __forceinline__ void ForEachElement(const TileSum& sum, int lane, Vis
   }
 }
 
-// x = big + rest, both as mma takes them.
+// x = big + rest, both as mma takes them; in one pass big alone.
+template <int kPasses>
 __device__ __forceinline__ void Split(float x, uint32_t& big, uint32_t& rest) {
-  big = RoundForTf32(x) & ~0x1fffu;
-  rest = RoundForTf32(x - __uint_as_float(big));
+  static_assert(kPasses == 1 || kPasses == 3);
+  big = RoundForTf32(x);
+  if constexpr (kPasses == 3) {
+    big &= ~0x1fffu;
+    rest = RoundForTf32(x - __uint_as_float(big));
+  }
 }
 
 // sum(r, c) += sum over k < kDepth of a(r, k) b(c, k), where a and b read one element each.
-template <int kDepth, typename ReadA, typename ReadB>
+template <int kPasses, int kDepth, typename ReadA, typename ReadB>
 __device__ __forceinline__ void MultiplyTile(int lane, ReadA a, ReadB b, TileSum& sum) {
   const int g = lane / 4, t = lane % 4;
   // Not unrolled: a step's fragments fill the registers, and other warps hide its latency.
@@ -80,19 +85,23 @@ __device__ __forceinline__ void MultiplyTile(int lane, ReadA a, ReadB b, TileSum
 #pragma unroll
     for (int n = 0; n < 4; ++n) {
 #pragma unroll
-      for (int h = 0; h < 2; ++h) Split(b(n * 8 + g, k + t + 4 * h), b_big[n][h], b_rest[n][h]);
+      for (int h = 0; h < 2; ++h) {
+        Split<kPasses>(b(n * 8 + g, k + t + 4 * h), b_big[n][h], b_rest[n][h]);
+      }
     }
 #pragma unroll
     for (int m = 0; m < 2; ++m) {
       uint32_t a_big[4], a_rest[4];
 #pragma unroll
       for (int h = 0; h < 4; ++h) {
-        Split(a(m * 16 + g + h % 2 * 8, k + t + h / 2 * 4), a_big[h], a_rest[h]);
+        Split<kPasses>(a(m * 16 + g + h % 2 * 8, k + t + h / 2 * 4), a_big[h], a_rest[h]);
       }
 #pragma unroll
       for (int n = 0; n < 4; ++n) {
-        MmaTf32(sum.part[m][n], a_rest, b_big[n]);
-        MmaTf32(sum.part[m][n], a_big, b_rest[n]);
+        if constexpr (kPasses == 3) {
+          MmaTf32(sum.part[m][n], a_rest, b_big[n]);
+          MmaTf32(sum.part[m][n], a_big, b_rest[n]);
+        }
         MmaTf32(sum.part[m][n], a_big, b_big[n]);
       }
     }

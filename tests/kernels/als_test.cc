@@ -123,6 +123,29 @@ TEST_P(SolveRowsTest, MatchesTheNormalEquationsInDouble) {
   }
 }
 
+TEST_P(SolveRowsTest, AccurateForEveryCondition) {
+  // Confidences over five magnitudes: from systems near the identity to condition numbers that one
+  // pass of TF32 cannot be refined for, and those that need two steps between them.
+  const Csr rows = RandomCsr({30, 33, 40, 64, 65, 100, 128, 129, 200, 300}, 320, 5, false);
+  for (int64_t factors : {64, 100}) {
+    Fixed fixed(context(), RandomMatrix(320, factors, 8, 0.3f));
+    const oracle::Table table = oracle::FromView(fixed.table.view());
+    for (double alpha : {1e-3, 0.03, 1.0, 10.0, 100.0}) {
+      AlsObjective objective = Objective();
+      objective.alpha = alpha;
+      const Solved solved = Solve(context(), objective, fixed, rows.view());
+      std::vector<double> errors;
+      for (int64_t i = 0; i < rows.rows; ++i) {
+        errors.push_back(
+            RelativeError(solved.out.row(i), oracle::AlsRow(objective, table, rows.view(), i)));
+      }
+      std::sort(errors.begin(), errors.end());
+      EXPECT_LT(errors[errors.size() / 2], 5e-6) << "alpha " << alpha << " factors " << factors;
+      EXPECT_LT(errors.back(), alpha < 50 ? 2e-5 : 2e-4) << "alpha " << alpha;
+    }
+  }
+}
+
 TEST_P(SolveRowsTest, LargeSystems) {
   // Orders beyond what a lane (256) or a CUDA block's shared memory holds.
   for (int64_t factors : {200, 300}) {
