@@ -157,7 +157,7 @@ def model(gpu: dict, users, items, num_users, num_items, factors, shapes, record
                 )
                 side = "true" if short else "false"
                 chunked = not short and low >= CHUNK
-                passes = 3 if order == 32 or chunked else 1
+                passes = 3 if order <= 128 or chunked else 1
                 kernel = f"SolveRowsKernel<{passes}, {variant}, {side}, true>"
                 if (gpu["arch"], kernel, factors) not in shapes:  # tiles in global memory
                     kernel = f"SolveRowsKernel<{passes}, {variant}, {side}, false>"

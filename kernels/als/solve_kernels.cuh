@@ -1,10 +1,10 @@
 // The kernels behind als/solve_rows.cu: a block gathers a row's observations, forms its system on
 // the tensor cores, factors it and writes the row; the system never leaves the SM where it fits.
 //
-// Systems of more than one tile are formed and factored in one TF32 pass and refined: the residual
-// comes from the gathered rows in float32, and one step (two for condition numbers beyond 100)
-// gives float32's accuracy. Rows whose condition is too bad for that are listed, and solved again
-// in three passes without refinement, as are the smallest systems and the rows in chunks.
+// Large systems are formed and factored in one TF32 pass and refined: the residual comes from the
+// gathered rows in float32, and one step (two for condition numbers beyond 100) gives float32's
+// accuracy. Rows whose condition is too bad for that are listed, and solved again in three passes
+// without refinement, as smaller systems and rows in chunks are.
 //
 // Short side (n <= factors): S = I + W^1/2 Y D^-1 Y' W^1/2, order n, contracted over factors.
 // Long side:                 S = I + D^-1/2 Y' W Y D^-1/2, order factors, contracted over
