@@ -66,11 +66,10 @@ void SolveRowsOf(benchmark::State& state) {
   const RowPlan plan(context, observations.view(), d);
   const AlsObjective objective;
   DeviceMatrix out(context, rows, d);
-  SolveReport report;
   context.Synchronize();
   for (auto _ : state) {
     SolveRows(context, objective, {table.view(), basis.eigenvalues.data()}, observations.view(),
-              plan, out.view(), &report);
+              plan, out.view());
     context.Synchronize();
   }
   const double order = static_cast<double>(n <= d ? n : d),

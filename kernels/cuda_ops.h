@@ -27,8 +27,9 @@ struct CudaOps {
   DeviceCsr (*transpose)(Context&, const CsrView&, int64_t nnz);
   // als
   CudaRowPlan (*plan_rows)(Context&, const CsrView&, int64_t factors);
-  void (*solve_rows)(Context&, const AlsObjective&, const FixedSide&, const CsrView&,
-                     const RowPlan&, MatrixView<float> out, SolveReport*);
+  std::shared_ptr<const SolveReport> (*solve_rows)(Context&, const AlsObjective&, const FixedSide&,
+                                                   const CsrView&, const RowPlan&,
+                                                   MatrixView<float> out);
   double (*als_loss)(Context&, const AlsObjective&, MatrixView<const float> users,
                      MatrixView<const float> items, const CsrView& user_items,
                      const CsrView& item_users);

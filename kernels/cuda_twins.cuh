@@ -15,8 +15,8 @@ DeviceCsr CsrFromCoordinates(Context&, const Coordinates&, int64_t rows, int64_t
                              int64_t* merged);
 DeviceCsr Transpose(Context&, const CsrView&, int64_t nnz);
 CudaRowPlan PlanRows(Context&, const CsrView&, int64_t factors);
-void SolveRows(Context&, const AlsObjective&, const FixedSide&, const CsrView&, const RowPlan&,
-               MatrixView<float> out, SolveReport*);
+std::shared_ptr<const SolveReport> SolveRows(Context&, const AlsObjective&, const FixedSide&,
+                                             const CsrView&, const RowPlan&, MatrixView<float> out);
 double AlsLoss(Context&, const AlsObjective&, MatrixView<const float> users,
                MatrixView<const float> items, const CsrView& user_items, const CsrView& item_users);
 void GatherRows(Context&, MatrixView<const float> table, const int32_t* rows,

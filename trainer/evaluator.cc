@@ -1,7 +1,6 @@
 #include "trainer/evaluator.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "io/dataset/interactions.h"
 #include "kernels/base/device_memory.h"

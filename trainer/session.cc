@@ -68,6 +68,22 @@ void CheckWeights(const Interactions& train, const config::TrainConfig& config) 
   }
 }
 
+// Holds a CUDA device to the budget while a session runs.
+class BudgetScope {
+ public:
+  BudgetScope(const Context& context, int64_t bytes) : device_(context.cuda()) {
+    if (device_ != nullptr) device_->set_memory_budget(bytes);
+  }
+  ~BudgetScope() {
+    if (device_ != nullptr) device_->set_memory_budget(0);
+  }
+  BudgetScope(const BudgetScope&) = delete;
+  BudgetScope& operator=(const BudgetScope&) = delete;
+
+ private:
+  CudaDevice* device_;
+};
+
 }  // namespace
 
 const char* Version() { return PENCHANT_VERSION; }
@@ -109,7 +125,8 @@ void Session::CheckMemory(const Context& context) const {
   for (const MemoryItem& item : estimate.items) {
     message += "\n  " + FormatBytes(item.bytes) + "  " + item.what;
   }
-  throw DeviceError(message + "\nFewer factors or num_threads need less.");
+  throw DeviceError(message + (cuda != nullptr ? "\nFewer factors need less."
+                                               : "\nFewer factors or num_threads need less."));
 }
 
 void Session::PrepareParts() {
@@ -187,8 +204,7 @@ double Session::Validate(Context& context, const FactorViews& factors) const {
 
 std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) {
   CheckMemory(context);
-  if (context.cuda())
-    context.cuda()->set_memory_budget(ParseBytes(options_.config.memory_budget()));
+  const BudgetScope budget(context, ParseBytes(options_.config.memory_budget()));
   const std::unique_ptr<Algorithm> algorithm = FindAlgorithm(options_.config).make(options_.config);
   const int done = Resume();
   const FactorTables* start = checkpoint_           ? &checkpoint_->factors

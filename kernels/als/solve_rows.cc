@@ -352,9 +352,9 @@ RowPlan::RowPlan(Context& context, const CsrView& rows, int64_t factors) {
   }
 }
 
-void SolveRows(Context& context, const AlsObjective& objective, const FixedSide& fixed,
-               const CsrView& rows, const RowPlan& plan, MatrixView<float> out,
-               SolveReport* report) {
+std::shared_ptr<const SolveReport> SolveRows(Context& context, const AlsObjective& objective,
+                                             const FixedSide& fixed, const CsrView& rows,
+                                             const RowPlan& plan, MatrixView<float> out) {
   PENCHANT_REQUIRE(rows.cols == fixed.table.rows, "SolveRows: the observations name ", rows.cols,
                    " fixed rows, the table has ", fixed.table.rows);
   PENCHANT_REQUIRE(out.rows == rows.rows && out.cols == fixed.table.cols,
@@ -362,7 +362,7 @@ void SolveRows(Context& context, const AlsObjective& objective, const FixedSide&
                    " x ", fixed.table.cols);
   objective.Validate();
   if (context.cuda()) {
-    return context.cuda()->ops().solve_rows(context, objective, fixed, rows, plan, out, report);
+    return context.cuda()->ops().solve_rows(context, objective, fixed, rows, plan, out);
   }
   std::vector<Worker> workers;
   for (int worker = 0; worker < context.num_threads(); ++worker) {
@@ -370,7 +370,7 @@ void SolveRows(Context& context, const AlsObjective& objective, const FixedSide&
   }
   const int64_t units = static_cast<int64_t>(plan.unit_begin().size()) - 1;
   context.ParallelFor(units, [&](int64_t unit, int worker) { workers[worker].SolveUnit(unit); });
-  *report = SolveReport();
+  const auto report = std::make_shared<SolveReport>();
   for (const Worker& worker : workers) {
     report->retried_rows += static_cast<int64_t>(worker.retried().size());
     for (int32_t row : worker.retried()) {
@@ -379,6 +379,7 @@ void SolveRows(Context& context, const AlsObjective& objective, const FixedSide&
       }
     }
   }
+  return report;
 }
 
 int64_t SolveRowsScratchBytes(int64_t longest_row, int64_t factors, int num_threads) {
@@ -389,12 +390,13 @@ int64_t SolveRowsScratchBytes(int64_t longest_row, int64_t factors, int num_thre
 
 int64_t CudaSolveRowsBytes(int64_t rows, int64_t nnz, int64_t longest_row, int64_t factors) {
   const int64_t order = std::min(longest_row, factors);
-  const int64_t tiles = PaddedStride(2 * factors) * PaddedStride(2 * factors) / 2;  // at least
+  const int64_t blocks = (factors + 31) / 32;
+  const int64_t chunk_bytes = (blocks * (blocks + 1) / 2 * 32 * 36 + 32 * blocks) * 4;  // of sums
   int64_t bytes = rows * (4 + 4 + 4) + kDoubleBlocks * (order * order + order) * 8;
   if (longest_row > kChunkObservations) {
     const int64_t chunks = nnz / kChunkObservations + rows;
-    bytes +=
-        std::min(chunks * tiles * 4, kChunkSumBytes + longest_row / kChunkObservations * tiles);
+    const int64_t of_longest = longest_row / kChunkObservations + 1;
+    bytes += std::min(chunks * chunk_bytes, std::max(kChunkSumBytes, of_longest * chunk_bytes));
   }
   if (order > 128) bytes += kGlobalTileBytes;  // where a block's shared memory is too small
   return bytes;

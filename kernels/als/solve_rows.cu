@@ -340,10 +340,11 @@ CudaRowPlan PlanRows(Context& context, const CsrView& rows, int64_t factors) {
   return plan;
 }
 
-void SolveRows(Context& context, const AlsObjective& objective, const FixedSide& fixed,
-               const CsrView& rows, const RowPlan& plan, MatrixView<float> out,
-               SolveReport* report) {
-  if (rows.rows == 0) return;
+std::shared_ptr<const SolveReport> SolveRows(Context& context, const AlsObjective& objective,
+                                             const FixedSide& fixed, const CsrView& rows,
+                                             const RowPlan& plan, MatrixView<float> out) {
+  const auto report = std::make_shared<SolveReport>();
+  if (rows.rows == 0) return report;
   const CudaRowPlan& cuda = plan.cuda();
   DeviceBuffer<float> lambda(context, rows.rows);
   PENCHANT_LAUNCH(context, (LaunchShape{DivideUp(rows.rows, 256), 256}), RowLambda, rows.offsets,
@@ -396,6 +397,7 @@ void SolveRows(Context& context, const AlsObjective& objective, const FixedSide&
     }
     if (told.first_failed != kNoRow) ThrowNotPositive(static_cast<int64_t>(told.first_failed));
   });
+  return report;
 }
 
 }  // namespace penchant::PENCHANT_CUDA_NAMESPACE

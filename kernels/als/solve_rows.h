@@ -13,6 +13,7 @@
 #define PENCHANT_KERNELS_ALS_SOLVE_ROWS_H_
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "kernels/base/context.h"
@@ -90,14 +91,14 @@ struct SolveReport {
   int64_t first_retried_row = -1;
 };
 
-// Solves rows [0, rows.rows) into `out` (rows.rows x factors). `report`, which the caller keeps
-// until context.Synchronize() has returned, then holds what needed float64. The result has the
-// same bits for any number of threads and any subset of rows in the plan's batches. REQUIRES:
-// rows.cols == fixed.table.rows, finite non-zero values, out.cols == fixed.table.cols. Throws
-// NumericError (on CUDA from Synchronize) when even float64 finds a row's system not positive.
-void SolveRows(Context& context, const AlsObjective& objective, const FixedSide& fixed,
-               const CsrView& rows, const RowPlan& plan, MatrixView<float> out,
-               SolveReport* report);
+// Solves rows [0, rows.rows) into `out` (rows.rows x factors). Returns what needed float64, which
+// is there after context.Synchronize(). The result has the same bits for any number of threads and
+// any subset of rows in the plan's batches. REQUIRES: rows.cols == fixed.table.rows, finite
+// non-zero values, out.cols == fixed.table.cols. Throws NumericError (on CUDA from Synchronize)
+// when even float64 finds a row's system not positive.
+std::shared_ptr<const SolveReport> SolveRows(Context& context, const AlsObjective& objective,
+                                             const FixedSide& fixed, const CsrView& rows,
+                                             const RowPlan& plan, MatrixView<float> out);
 
 // The error's wording, for both twins.
 [[noreturn]] void ThrowNotPositive(int64_t row);

@@ -32,9 +32,12 @@ class Context {
   const std::shared_ptr<CudaDevice>& shared_cuda() const { return cuda_; }
   // "cpu" or "cuda:N".
   std::string device_name() const;
-  // Waits for the device and settles deferred checks, which may throw. Nothing on the CPU.
+  // Waits for the device and settles deferred checks, which may throw; then polls. Nothing on the
+  // CPU.
   void Synchronize() const {
-    if (cuda_) cuda_->Synchronize();
+    if (!cuda_) return;
+    cuda_->Synchronize();
+    Poll();
   }
 
   ThreadPool& pool() { return pool_; }

@@ -72,7 +72,7 @@ struct CudaBackend {
 // The backend that this build has; null without one.
 const CudaBackend* BuiltCudaBackend();
 
-// Lets device `name` ("cuda-on-host") resolve to `backend`: how tests run the CUDA twins.
+// Lets device `name` ("cuda_on_host") resolve to `backend`: how tests run the CUDA twins.
 void RegisterCudaBackend(const std::string& name, const CudaBackend* backend);
 const CudaBackend* FindCudaBackend(const std::string& name);
 

@@ -10,7 +10,7 @@ constexpr int kThreads = 128;
 constexpr int kItemsAThread = 8;
 constexpr int kRound = kThreads * kItemsAThread;  // items looked at between two looks at the buffer
 constexpr int64_t kTileItems = 65536;
-constexpr int64_t kTileFloats = int64_t{32} << 20;  // scores of one tile
+constexpr int64_t kTileScores = int64_t{32} << 20;
 
 // (score, item) as one number: the greater, the better; ties go to the smaller item. 0: nothing.
 __device__ __forceinline__ unsigned long long KeyOf(float score, int32_t item) {
@@ -134,7 +134,7 @@ void TopK(Context& context, MatrixView<const float> queries, const ItemIndex& in
                    " items do not fit a CUDA block's shared memory; ask for at most ",
                    context.cuda()->facts().shared_bytes / 16 - kRound, ", or use device=\"cpu\"");
   const int64_t tile = std::min(kTileItems, std::max<int64_t>(items.rows, 1));
-  const int64_t batch = std::min(queries.rows, std::max<int64_t>(1, kTileFloats / tile));
+  const int64_t batch = std::min(queries.rows, std::max<int64_t>(1, kTileScores / tile));
   DeviceBuffer<float> tile_scores(context, batch * tile);
   select.scores = tile_scores.data();
   select.ids = index.cuda_ids();

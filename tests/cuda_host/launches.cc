@@ -38,9 +38,8 @@ void LaunchAll(Context& context, int64_t factors) {
   DeviceMatrix solved(context, host.rows, factors);
   const Eigenbasis basis = RotateToEigenbasis(context, table.view());
   const AlsObjective objective;
-  SolveReport report;
   SolveRows(context, objective, {table.view(), basis.eigenvalues.data()}, rows.view(),
-            RowPlan(context, rows.view(), factors), solved.view(), &report);
+            RowPlan(context, rows.view(), factors), solved.view());
   RequireFinite(context, solved.view(), "rows");
   AlsLoss(context, objective, solved.view(), table.view(), rows.view(), columns.view());
   const std::vector<int32_t> chosen = {0, 1};

@@ -69,8 +69,10 @@ Solved Solve(Context& context, const AlsObjective& objective, Fixed& fixed, cons
   const DeviceCsr on_device(context, rows);
   const RowPlan plan(context, on_device.view(), fixed.table.cols());
   DeviceMatrix table(context, std::move(out));
-  SolveRows(context, objective, fixed.side(), on_device.view(), plan, table.view(), &solved.report);
+  const auto report =
+      SolveRows(context, objective, fixed.side(), on_device.view(), plan, table.view());
   context.Synchronize();
+  solved.report = *report;
   solved.out = table.Release(context);
   return solved;
 }
@@ -208,9 +210,7 @@ TEST_P(SolveRowsTest, OffsetsBeyondThirtyTwoBits) {
   const CsrView far{2, 60, offsets.data(), indices, nullptr};  // both devices here can read it
   Fixed fixed(context(), RandomMatrix(60, 16, 3, 0.3f));
   DeviceMatrix out(context(), 2, 16);
-  SolveReport report;
-  SolveRows(context(), Objective(), fixed.side(), far, RowPlan(context(), far, 16), out.view(),
-            &report);
+  SolveRows(context(), Objective(), fixed.side(), far, RowPlan(context(), far, 16), out.view());
   context().Synchronize();
   EXPECT_LT(WorstError(Objective(), fixed, rows.view(), out.Download(context())), 2e-5);
   munmap(reserved, bytes);
@@ -229,9 +229,8 @@ TEST_P(SolveRowsTest, LeavesNeighboursAndPaddingAlone) {
   DeviceMatrix table(context(), std::move(guarded));
   MatrixView<float> inner{table.view().row(1), rows.rows, factors, table.stride()};
   const DeviceCsr on_device(context(), rows.view());
-  SolveReport report;
   SolveRows(context(), Objective(), fixed.side(), on_device.view(),
-            RowPlan(context(), on_device.view(), factors), inner, &report);
+            RowPlan(context(), on_device.view(), factors), inner);
   context().Synchronize();
   const Matrix result = table.Download(context());
   for (int64_t k = 0; k < result.stride(); ++k) {

@@ -260,6 +260,14 @@ TEST(SessionTest, RefusesWhatCannotFitBeforeItStarts) {
   }
 }
 
+TEST(SessionTest, ABudgetEndsWithItsSession) {
+  const auto context = testing::ContextOn("cuda_on_host", 1);
+  Session(Options(std::string(kAls) + " memory_budget: '40MB'", PlantedInteractions(60, 40, 2)))
+      .Run(*context, {});
+  const DeviceBuffer<float> larger(*context, 20'000'000);
+  EXPECT_EQ(context->cuda()->bytes_in_use(), 80'000'000);
+}
+
 TEST(SessionTest, BudgetsAreAmountsOfBytes) {
   EXPECT_EQ(ParseBytes("12GB"), 12000000000);
   EXPECT_EQ(ParseBytes("1.5 MiB"), 3 << 19);

@@ -91,13 +91,13 @@ class Als : public Algorithm {
 
   void RunIteration(Context& context) override {
     ++iteration_;
-    const Half users = Solve(context, items_.view(), user_items_.view(), *user_plan_, users_.view(),
-                             "user_factors");
-    const Half items = Solve(context, users_.view(), item_users_.view(), *item_plan_, items_.view(),
-                             "item_factors");
+    const HalfReport users = Solve(context, items_.view(), user_items_.view(), *user_plan_,
+                                   users_.view(), "user_factors");
+    const HalfReport items = Solve(context, users_.view(), item_users_.view(), *item_plan_,
+                                   items_.view(), "item_factors");
     context.Synchronize();
-    Tell(*users);
-    Tell(*items);
+    Tell(users);
+    Tell(items);
   }
 
   double Loss(Context& context) const override {
@@ -127,10 +127,9 @@ class Als : public Algorithm {
  private:
   // What a half-iteration has to tell once the device is through with it.
   struct HalfReport {
-    SolveReport solve;
     std::shared_ptr<const int64_t> clamped;
+    std::shared_ptr<const SolveReport> solve;
   };
-  using Half = std::unique_ptr<HalfReport>;
 
   static void Draw(Context& context, uint64_t seed, Matrix* items) {
     const int64_t d = items->cols();
@@ -151,15 +150,13 @@ class Als : public Algorithm {
   }
 
   // One half-iteration: `fixed` turns to its eigenbasis, `out` is solved against it.
-  Half Solve(Context& context, MatrixView<float> fixed, const CsrView& observations,
-             const RowPlan& plan, MatrixView<float> out, const char* name) const {
-    auto half = std::make_unique<HalfReport>();
+  HalfReport Solve(Context& context, MatrixView<float> fixed, const CsrView& observations,
+                   const RowPlan& plan, MatrixView<float> out, const char* name) const {
     const Eigenbasis basis = RotateToEigenbasis(context, fixed);
-    half->clamped = basis.clamped;
-    SolveRows(context, objective_, {fixed, basis.eigenvalues.data()}, observations, plan, out,
-              &half->solve);
+    auto report =
+        SolveRows(context, objective_, {fixed, basis.eigenvalues.data()}, observations, plan, out);
     RequireFinite(context, out, internal::Concat("iteration ", iteration_, ": ", name));
-    return half;
+    return {basis.clamped, std::move(report)};
   }
 
   void Tell(const HalfReport& half) const {
@@ -167,12 +164,12 @@ class Als : public Algorithm {
       Log(LogLevel::kWarning, internal::Concat("iteration ", iteration_, ": ", *half.clamped,
                                                " negative eigenvalues of a Gram matrix set to 0"));
     }
-    if (half.solve.retried_rows > 0) {
+    if (half.solve->retried_rows > 0) {
       Log(LogLevel::kWarning,
-          internal::Concat("iteration ", iteration_, ": ", half.solve.retried_rows,
+          internal::Concat("iteration ", iteration_, ": ", half.solve->retried_rows,
                            " rows were not positive definite in float32 and were solved again in "
                            "float64, first row ",
-                           half.solve.first_retried_row));
+                           half.solve->first_retried_row));
     }
   }
 
@@ -253,9 +250,8 @@ class AlsFoldIn : public FoldIn {
     const DeviceCsr rows(context, host_rows);
     const RowPlan plan(context, rows.view(), fixed.table.cols());
     DeviceMatrix out(context, host_rows.rows, fixed.table.cols());
-    SolveReport report;
     SolveRows(context, objective_, {fixed.table.view(), fixed.eigenvalues.data()}, rows.view(),
-              plan, out.view(), &report);
+              plan, out.view());
     context.Synchronize();
     return out;
   }
