@@ -7,6 +7,7 @@ set(PENCHANT_CUDA_SOURCES
   linalg/gram.cu
   sparse/csr.cu
   als/loss.cu
+  als/row_plan.cu
   als/solve_rows.cu
   score/gather_rows.cu
   score/ranking_metrics.cu

@@ -12,6 +12,7 @@
 #include "kernels/score/ranking_metrics.h"
 #include "kernels/score/top_k.h"
 #include "kernels/sparse/csr.h"
+#include "kernels/sparse/csr_blocks.h"
 
 namespace penchant {
 
@@ -31,8 +32,8 @@ struct CudaOps {
                                                    const CsrView&, const RowPlan&,
                                                    MatrixView<float> out);
   double (*als_loss)(Context&, const AlsObjective&, MatrixView<const float> users,
-                     MatrixView<const float> items, const CsrView& user_items,
-                     const CsrView& item_users);
+                     MatrixView<const float> items, const CsrBlocks& user_items,
+                     const CsrBlocks& item_users);
   // score
   void (*gather_rows)(Context&, MatrixView<const float> table, const int32_t* rows,
                       MatrixView<float> out);

@@ -18,7 +18,8 @@ CudaRowPlan PlanRows(Context&, const CsrView&, int64_t factors);
 std::shared_ptr<const SolveReport> SolveRows(Context&, const AlsObjective&, const FixedSide&,
                                              const CsrView&, const RowPlan&, MatrixView<float> out);
 double AlsLoss(Context&, const AlsObjective&, MatrixView<const float> users,
-               MatrixView<const float> items, const CsrView& user_items, const CsrView& item_users);
+               MatrixView<const float> items, const CsrBlocks& user_items,
+               const CsrBlocks& item_users);
 void GatherRows(Context&, MatrixView<const float> table, const int32_t* rows,
                 MatrixView<float> out);
 void TopK(Context&, MatrixView<const float> queries, const ItemIndex&, const TopKOptions&,

@@ -3,6 +3,7 @@
 #ifndef PENCHANT_TRAINER_ALGORITHM_H_
 #define PENCHANT_TRAINER_ALGORITHM_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -22,6 +23,12 @@ struct ProblemShape {
   bool weighted = false;
   int64_t longest_row = 0;  // most interactions of one user or item; 0: unknown, take nnz's bound
 };
+
+// Most observations of a row, or what bounds them.
+inline int64_t LongestRow(const ProblemShape& shape) {
+  return shape.longest_row > 0 ? shape.longest_row
+                               : std::min(shape.nnz, std::max(shape.num_users, shape.num_items));
+}
 
 // One line of a memory estimate.
 struct MemoryItem {
@@ -43,9 +50,10 @@ class Algorithm {
   virtual int num_iterations() const = 0;
 
   // Sets up the tables for `interactions`, which outlives the algorithm: from `start` when it is
-  // not null (its first rows; rows beyond them are new), else from the seed.
+  // not null (its first rows; rows beyond them are new), else from the seed. On CUDA at most about
+  // `block_bytes` of the interactions are on the device at a time; 0: all of them.
   virtual void Initialize(Context& context, const Interactions& interactions, uint64_t seed,
-                          const FactorTables* start) = 0;
+                          const FactorTables* start, int64_t block_bytes) = 0;
 
   // One pass over the data, finished on return. Leaves the tables consistent; throws NumericError
   // when a table holds a non-finite value afterwards.

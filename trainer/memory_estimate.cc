@@ -24,17 +24,25 @@ int64_t ReadInteger(const char* path) {
 }  // namespace
 
 MemoryEstimate EstimateMemory(const config::TrainConfig& config, const ProblemShape& shape,
-                              int num_threads, bool cuda) {
+                              int num_threads, bool cuda, int64_t block_bytes) {
   if (num_threads == 0) num_threads = std::max(1u, std::thread::hardware_concurrency());
   MemoryEstimate estimate;
   const int64_t entry = 4 + (shape.weighted ? 4 : 0);
   const int64_t interactions = 2 * shape.nnz * entry + (shape.num_users + shape.num_items) * 8;
-  estimate.items.push_back({"interactions, by user and by item", interactions});
-  if (cuda) {
-    // Keys and entries, twice each: the sort's in and out.
-    estimate.items.push_back({"turning the interactions round", shape.nnz * 2 * (4 + 8)});
+  if (block_bytes > 0) {
+    // Offsets of both orientations stay; one of them at a time has two buffers.
+    const int64_t buffer = std::max(block_bytes, LongestRow(shape) * entry);
+    estimate.items.push_back(
+        {"interactions, passing through in blocks",
+         2 * std::min(buffer, shape.nnz * entry) + (shape.num_users + shape.num_items) * 2 * 8});
   } else {
-    estimate.interactions_bytes = interactions;
+    estimate.items.push_back({"interactions, by user and by item", interactions});
+    if (cuda) {
+      // Keys and entries, twice each: the sort's in and out.
+      estimate.items.push_back({"turning the interactions round", shape.nnz * 2 * (4 + 8)});
+    } else {
+      estimate.interactions_bytes = interactions;
+    }
   }
   const auto algorithm = FindAlgorithm(config).estimate(config, shape, num_threads, cuda);
   estimate.items.insert(estimate.items.end(), algorithm.begin(), algorithm.end());

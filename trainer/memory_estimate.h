@@ -19,10 +19,15 @@ struct MemoryEstimate {
   int64_t total() const { return interactions_bytes + training_bytes; }
 };
 
-// Memory of the device that trains: the machine's, or with `cuda` the GPU's. `num_threads` = 0
-// counts the machine's CPUs.
+// Memory of the device that trains: the machine's, or with `cuda` the GPU's, which holds all
+// interactions or at most `block_bytes` of them at a time. `num_threads` = 0 counts the machine's
+// CPUs.
 MemoryEstimate EstimateMemory(const config::TrainConfig& config, const ProblemShape& shape,
-                              int num_threads, bool cuda = false);
+                              int num_threads, bool cuda = false, int64_t block_bytes = 0);
+
+// Sizes of the blocks in which interactions pass through a GPU that cannot hold them all; the first
+// that fits is taken.
+inline constexpr int64_t kBlockBytes[] = {256 << 20, 64 << 20, 16 << 20, 1 << 20};
 
 // Bytes this process may still take: the least of what the machine and its cgroup have left.
 int64_t AvailableMemory();

@@ -10,6 +10,7 @@
 #include "io/dataset/split.h"
 #include "io/file/checksum.h"
 #include "kernels/base/errors.h"
+#include "kernels/base/log.h"
 #include "trainer/config.h"
 #include "trainer/evaluator.h"
 #include "trainer/memory_estimate.h"
@@ -106,19 +107,32 @@ Session::Session(SessionOptions options) : options_(std::move(options)) {
   PrepareParts();
 }
 
-void Session::CheckMemory(const Context& context) const {
+int64_t Session::FitMemory(const Context& context) const {
   const Interactions& train = *options_.train;
   const ProblemShape shape{
       train.num_users(), train.num_items(), train.nnz(), !train.user_items.values.empty(),
       std::max(LongestRow(train.user_items.view()), LongestRow(train.item_users.view()))};
   const CudaDevice* cuda = context.cuda();
-  const MemoryEstimate estimate =
-      EstimateMemory(options_.config, shape, context.num_threads(), cuda != nullptr);
   const int64_t budget = ParseBytes(options_.config.memory_budget());
-  const int64_t needed = budget > 0 ? estimate.total() : estimate.training_bytes;
   const int64_t available = cuda != nullptr ? cuda->facts().free_bytes : AvailableMemory();
   const int64_t allowed = budget > 0 ? budget : available;
-  if (needed <= allowed) return;
+  MemoryEstimate estimate;
+  const auto fits = [&](int64_t block_bytes) {
+    estimate =
+        EstimateMemory(options_.config, shape, context.num_threads(), cuda != nullptr, block_bytes);
+    return (budget > 0 ? estimate.total() : estimate.training_bytes) <= allowed;
+  };
+  if (fits(0)) return 0;
+  if (cuda != nullptr) {
+    for (int64_t block_bytes : kBlockBytes) {
+      if (!fits(block_bytes)) continue;
+      Log(LogLevel::kInfo, internal::Concat("the interactions do not fit the device beside the "
+                                            "factors: they pass through it in blocks of ",
+                                            FormatBytes(block_bytes)));
+      return block_bytes;
+    }
+  }
+  const int64_t needed = budget > 0 ? estimate.total() : estimate.training_bytes;
   std::string message = "training on " + context.device_name() + " needs " + FormatBytes(needed) +
                         " and " + FormatBytes(allowed) +
                         (budget > 0 ? " are allowed (memory_budget):" : " are available:");
@@ -203,14 +217,14 @@ double Session::Validate(Context& context, const FactorViews& factors) const {
 }
 
 std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) {
-  CheckMemory(context);
+  const int64_t block_bytes = FitMemory(context);
   const BudgetScope budget(context, ParseBytes(options_.config.memory_budget()));
   const std::unique_ptr<Algorithm> algorithm = FindAlgorithm(options_.config).make(options_.config);
   const int done = Resume();
   const FactorTables* start = checkpoint_           ? &checkpoint_->factors
                               : options_.warm_start ? &options_.warm_start->factors
                                                     : nullptr;
-  algorithm->Initialize(context, *train_, options_.config.seed(), start);
+  algorithm->Initialize(context, *train_, options_.config.seed(), start, block_bytes);
   checkpoint_.reset();
   const auto& early = options_.config.early_stopping();
   manifest_.set_iterations_done(done);

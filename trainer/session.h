@@ -48,7 +48,9 @@ class Session {
 
  private:
   void PrepareParts();
-  void CheckMemory(const Context& context) const;
+  // Throws DeviceError when the run cannot fit the device. Returns the bytes of interactions that
+  // may be there at a time, 0 for all.
+  int64_t FitMemory(const Context& context) const;
   // Restores a checkpoint; returns the iterations it had done.
   int Resume();
   bool WriteCheckpoint(Context& context, const Algorithm& algorithm);

@@ -28,13 +28,16 @@ double RegularizationTerm(const AlsObjective& objective, MatrixView<const float>
 }  // namespace
 
 double AlsLoss(Context& context, const AlsObjective& objective, MatrixView<const float> users,
-               MatrixView<const float> items, const CsrView& user_items,
-               const CsrView& item_users) {
-  PENCHANT_REQUIRE(users.rows == user_items.rows && items.rows == user_items.cols,
+               MatrixView<const float> items, const CsrBlocks& user_blocks,
+               const CsrBlocks& item_blocks) {
+  PENCHANT_REQUIRE(users.rows == user_blocks.rows() && items.rows == item_blocks.rows(),
                    "AlsLoss: factors and interactions differ in shape");
   if (context.cuda()) {
-    return context.cuda()->ops().als_loss(context, objective, users, items, user_items, item_users);
+    return context.cuda()->ops().als_loss(context, objective, users, items, user_blocks,
+                                          item_blocks);
   }
+  // Whole, on the CPU.
+  const CsrView user_items = user_blocks.shape(0), item_users = item_blocks.shape(0);
   const double w0 = objective.unobserved_weight;
   const int64_t num_blocks = (users.rows + kBlockRows - 1) / kBlockRows;
   std::vector<double> observed(num_blocks, 0.0);

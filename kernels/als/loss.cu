@@ -20,10 +20,11 @@ struct LossProblem {
   MatrixView<const float> rows;  // the side whose rows are summed
   MatrixView<const float> other;
   CsrView observations;
-  bool observed;  // add the observed pairs' part to the penalty's
+  int64_t first_row;  // the rows' place in the sums
+  bool observed;      // add the observed pairs' part to the penalty's
 };
 
-// sums[i] = penalty of row i, and what its observations add: a warp a row.
+// sums[first_row + i] = penalty of row i, and what its observations add: a warp a row.
 __global__ void RowLoss(LossProblem p, double* sums) {
   const int lane = threadIdx.x % kWarpSize;
   const int64_t warps = int64_t{gridDim.x} * (blockDim.x / kWarpSize);
@@ -52,7 +53,7 @@ __global__ void RowLoss(LossProblem p, double* sums) {
       total += confidence * (preference - score) * (preference - score) -
                p.unobserved_weight * score * score;
     }
-    if (there && lane == 0) sums[i] = total;
+    if (there && lane == 0) sums[p.first_row + i] = total;
   }
 }
 
@@ -85,35 +86,43 @@ double Sum(Context& context, const DeviceBuffer<double>& values) {
   return Download(context, sum)[0];
 }
 
-double SideLoss(Context& context, const LossProblem& problem) {
-  if (problem.rows.rows == 0) return 0;
-  DeviceBuffer<double> sums(context, problem.rows.rows);
-  LaunchShape shape{0, kThreads};
-  shape.blocks =
-      ResidentBlocks(context, RowLoss, shape, DivideUp(problem.rows.rows, kThreads / kWarpSize));
-  PENCHANT_LAUNCH(context, shape, RowLoss, problem, sums.data());
+// The penalty of one side's rows and, when `observed`, what their observations add.
+double SideLoss(Context& context, const AlsObjective& objective, MatrixView<const float> rows,
+                MatrixView<const float> other, const CsrBlocks& observations, bool observed) {
+  if (rows.rows == 0) return 0;
+  DeviceBuffer<double> sums(context, rows.rows);
+  const auto add = [&](int64_t block, const CsrView& seen) {
+    const int64_t first = observations.first_row(block);
+    const LossProblem problem{objective.alpha,
+                              objective.unobserved_weight,
+                              objective.regularization,
+                              objective.regularization_power,
+                              {rows.row(first), seen.rows, rows.cols, rows.stride},
+                              other,
+                              seen,
+                              first,
+                              observed};
+    LaunchShape shape{0, kThreads};
+    shape.blocks =
+        ResidentBlocks(context, RowLoss, shape, DivideUp(seen.rows, kThreads / kWarpSize));
+    PENCHANT_LAUNCH(context, shape, RowLoss, problem, sums.data());
+  };
+  if (observed) {
+    observations.ForEach(context, add);
+  } else {
+    // The penalty needs the rows' lengths alone.
+    for (int64_t b = 0; b < observations.num_blocks(); ++b) add(b, observations.shape(b));
+  }
   return Sum(context, sums);
 }
 
 }  // namespace
 
 double AlsLoss(Context& context, const AlsObjective& objective, MatrixView<const float> users,
-               MatrixView<const float> items, const CsrView& user_items,
-               const CsrView& item_users) {
-  LossProblem problem{objective.alpha,
-                      objective.unobserved_weight,
-                      objective.regularization,
-                      objective.regularization_power,
-                      users,
-                      items,
-                      user_items,
-                      true};
-  double loss = SideLoss(context, problem);
-  problem.rows = items;
-  problem.other = users;
-  problem.observations = item_users;
-  problem.observed = false;
-  loss += SideLoss(context, problem);
+               MatrixView<const float> items, const CsrBlocks& user_items,
+               const CsrBlocks& item_users) {
+  double loss = SideLoss(context, objective, users, items, user_items, /*observed=*/true) +
+                SideLoss(context, objective, items, users, item_users, /*observed=*/false);
   if (objective.unobserved_weight > 0) {
     const DeviceBuffer<double> user_gram = GramOnDevice(context, users);
     const DeviceBuffer<double> item_gram = GramOnDevice(context, items);

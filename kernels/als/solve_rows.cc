@@ -37,19 +37,6 @@ const RowBatchKernels& SelectedRowBatchKernels() {
 
 namespace {
 
-// Floating-point work below which a unit of rows is not worth handing out alone.
-constexpr double kUnitFlops = 4e6;
-
-// Which side is cheaper by flops; taking the long side from 0.85 factors on measured no faster.
-bool IsShortSide(int64_t n, int64_t factors) { return n <= factors; }
-
-double RowFlops(int64_t n, int64_t factors) {
-  const double rows = static_cast<double>(n), d = static_cast<double>(factors);
-  const double order = IsShortSide(n, factors) ? rows : d;
-  const double other = IsShortSide(n, factors) ? d : rows;
-  return order * order * other + order * order * order / 3 + 4 * rows * d + 2000;
-}
-
 // Scratch of one worker for rows of up to `longest` observations.
 int64_t ScratchFloats(int64_t longest, int64_t factors) {
   const RowBatchKernels& kernels = SelectedRowBatchKernels();
@@ -247,7 +234,8 @@ class Worker {
       if (!batch_.failed[k]) continue;
       const int32_t row = plan_.order()[position + k];
       retried_.push_back(row);
-      if (!SolveRowInDouble(fixed_, batch_.rows[k], out_.stride)) ThrowNotPositive(row);
+      if (!SolveRowInDouble(fixed_, batch_.rows[k], out_.stride))
+        ThrowNotPositive(plan_.first_row() + row);
     }
     return count;
   }
@@ -329,29 +317,6 @@ void ThrowNotPositive(int64_t row) {
                        "the other side's factors hold non-finite or extreme values"));
 }
 
-RowPlan::RowPlan(Context& context, const CsrView& rows, int64_t factors) {
-  if (context.cuda()) {
-    cuda_ = context.cuda()->ops().plan_rows(context, rows, factors);
-    return;
-  }
-  order_.resize(rows.rows);
-  std::iota(order_.begin(), order_.end(), 0);
-  std::stable_sort(order_.begin(), order_.end(),
-                   [&](int32_t a, int32_t b) { return rows.row_size(a) > rows.row_size(b); });
-  if (!order_.empty()) longest_ = rows.row_size(order_[0]);
-  unit_begin_.push_back(0);
-  double flops = 0;
-  for (int64_t position = 0; position < rows.rows; ++position) {
-    flops += RowFlops(rows.row_size(order_[position]), factors);
-    const bool batch_is_full =
-        (position + 1 - unit_begin_.back()) % kMaxBatchLanes == 0 || position + 1 == rows.rows;
-    if (batch_is_full && (flops >= kUnitFlops || position + 1 == rows.rows)) {
-      unit_begin_.push_back(position + 1);
-      flops = 0;
-    }
-  }
-}
-
 std::shared_ptr<const SolveReport> SolveRows(Context& context, const AlsObjective& objective,
                                              const FixedSide& fixed, const CsrView& rows,
                                              const RowPlan& plan, MatrixView<float> out) {
@@ -379,6 +344,7 @@ std::shared_ptr<const SolveReport> SolveRows(Context& context, const AlsObjectiv
       }
     }
   }
+  if (report->retried_rows > 0) report->first_retried_row += plan.first_row();
   return report;
 }
 

@@ -1,8 +1,6 @@
-#include <limits>
-
+#include "kernels/als/double_rows.cuh"
 #include "kernels/als/solve_kernels.cuh"
 #include "kernels/als/solve_rows.h"
-#include "kernels/base/thrust.cuh"
 #include "kernels/cuda_twins.cuh"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
@@ -10,37 +8,8 @@ namespace {
 
 // Panels up to this size stay in shared memory until the row is written.
 constexpr int64_t kResidentPanelBytes = 56 << 10;
-constexpr unsigned long long kNoRow = std::numeric_limits<unsigned long long>::max();
 
 int RoundUpToTile(int64_t n) { return static_cast<int>(DivideUp(n, kTile)) * kTile; }
-
-// ---- The plan -------------------------------------------------------------------------------
-
-__global__ void RowLengths(const int64_t* offsets, int64_t rows, int64_t* lengths, int32_t* order) {
-  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-  if (i >= rows) return;
-  lengths[i] = offsets[i + 1] - offsets[i];
-  order[i] = static_cast<int32_t>(i);
-}
-
-// Splits the rows of a part into chunks of equal size, at most kChunkObservations long.
-void PlanChunks(Context& context, std::span<const int64_t> lengths, std::span<const int32_t> order,
-                CudaRowPlan* plan) {
-  std::vector<RowChunk> chunks;
-  plan->chunk_begin = {0};
-  for (size_t k = 0; k < lengths.size(); ++k) {
-    const int64_t count = DivideUp(lengths[k], kChunkObservations);
-    const int64_t size = DivideUp(DivideUp(lengths[k], count), kTile) * kTile;
-    for (int64_t first = 0; first < lengths[k]; first += size) {
-      chunks.push_back({order[k], static_cast<int32_t>(std::min(size, lengths[k] - first)), first});
-    }
-    plan->chunk_begin.push_back(static_cast<int64_t>(chunks.size()));
-  }
-  plan->chunks = Upload<RowChunk>(context, chunks);
-  plan->chunk_begin_on_device = Upload<int64_t>(context, plan->chunk_begin);
-}
-
-// ---- One half-iteration ---------------------------------------------------------------------
 
 __global__ void RowLambda(const int64_t* offsets, int64_t rows, double regularization,
                           double unobserved, double power, float* lambda) {
@@ -48,111 +17,6 @@ __global__ void RowLambda(const int64_t* offsets, int64_t rows, double regulariz
   if (i >= rows) return;
   const double n = static_cast<double>(offsets[i + 1] - offsets[i]);
   lambda[i] = static_cast<float>(regularization * pow(n + unobserved, power));
-}
-
-// What the double solver tells: rows it took, the first of them, the first it could not solve.
-struct DoubleStatus {
-  unsigned long long first_retried;
-  unsigned long long first_failed;
-};
-
-__global__ void ResetStatus(DoubleStatus* status) { *status = {kNoRow, kNoRow}; }
-
-// Rows whose float32 pivots failed, on their shorter side in float64: rare, so plain.
-__global__ void SolveInDoubleKernel(RowProblem p, RowList rows, double* scratch,
-                                    int64_t scratch_stride, DoubleStatus* status) {
-  double* system = scratch + blockIdx.x * scratch_stride;
-  const int d = p.factors;
-  for (int64_t f = blockIdx.x; f < *rows.num_failed; f += gridDim.x) {
-    const int32_t row = rows.failed[f];
-    const Observations seen = ObservationsOf(p, row, 0, RowLength(p, row));
-    const int64_t n = seen.count;
-    const bool short_side = n <= d;
-    const int64_t m = short_side ? n : d;
-    double* rhs = system + m * m;
-    const double lambda = p.lambda[row];
-    const auto diagonal = [&](int64_t k) {
-      return p.unobserved_weight * p.eigenvalues[k] + lambda;
-    };
-    const auto weight = [&](int64_t j) {
-      return static_cast<double>(seen.Weight(static_cast<int>(j), p.alpha));
-    };
-    const auto factor = [&](int64_t j, int64_t k) {
-      return static_cast<double>(p.table[seen.ids[j] * p.stride + k]);
-    };
-    for (int64_t e = threadIdx.x; e < m * m; e += blockDim.x) {
-      const int64_t i = e / m, j = e % m;
-      if (j > i) continue;
-      double sum = 0;
-      if (short_side) {
-        for (int64_t k = 0; k < d; ++k) sum += factor(i, k) * factor(j, k) / diagonal(k);
-        sum *= sqrt(weight(i) * weight(j));
-      } else {
-        for (int64_t k = 0; k < n; ++k) sum += weight(k) * factor(k, i) * factor(k, j);
-        sum /= sqrt(diagonal(i) * diagonal(j));
-      }
-      system[e] = sum + (i == j ? 1.0 : 0.0);
-    }
-    for (int64_t i = threadIdx.x; i < m; i += blockDim.x) {
-      double sum = 0;
-      if (short_side) {
-        const float w = seen.Weight(static_cast<int>(i), p.alpha);
-        sum =
-            seen.Target(static_cast<int>(i), w, p.unobserved_weight) / sqrt(static_cast<double>(w));
-      } else {
-        for (int k = 0; k < n; ++k) {
-          sum += seen.Target(k, seen.Weight(k, p.alpha), p.unobserved_weight) * factor(k, i);
-        }
-        sum /= sqrt(diagonal(i));
-      }
-      rhs[i] = sum;
-    }
-    __syncthreads();
-    bool good = true;
-    for (int64_t c = 0; c < m; ++c) {
-      const double pivot = system[c * m + c];
-      good &= pivot > 0;
-      const double root = sqrt(good ? pivot : 1.0);
-      __syncthreads();
-      for (int64_t r = c + threadIdx.x; r < m; r += blockDim.x) {
-        system[r * m + c] = r == c ? root : system[r * m + c] / root;
-      }
-      __syncthreads();
-      for (int64_t e = threadIdx.x; e < (m - c - 1) * (m - c - 1); e += blockDim.x) {
-        const int64_t r = c + 1 + e / (m - c - 1), s = c + 1 + e % (m - c - 1);
-        if (s <= r) system[r * m + s] -= system[r * m + c] * system[s * m + c];
-      }
-      const double y = rhs[c] / root;
-      __syncthreads();
-      for (int64_t r = c + threadIdx.x; r < m; r += blockDim.x) {
-        rhs[r] = r == c ? y : rhs[r] - system[r * m + c] * y;
-      }
-      __syncthreads();
-    }
-    for (int64_t c = m - 1; c >= 0; --c) {
-      const double z = rhs[c] / system[c * m + c];
-      __syncthreads();
-      for (int64_t r = threadIdx.x; r <= c; r += blockDim.x) {
-        rhs[r] = r == c ? z : rhs[r] - system[c * m + r] * z;
-      }
-      __syncthreads();
-    }
-    for (int64_t k = threadIdx.x; k < p.stride; k += blockDim.x) {
-      double x = 0;
-      if (k < d && short_side) {
-        for (int64_t j = 0; j < n; ++j) x += sqrt(weight(j)) * rhs[j] * factor(j, k);
-        x /= diagonal(k);
-      } else if (k < d) {
-        x = rhs[k] / sqrt(diagonal(k));
-      }
-      p.out[row * p.stride + k] = static_cast<float>(x);
-    }
-    if (threadIdx.x == 0) {
-      atomicMin(&status->first_retried, static_cast<unsigned long long>(row));
-      if (!good) atomicMin(&status->first_failed, static_cast<unsigned long long>(row));
-    }
-    __syncthreads();
-  }
 }
 
 // One launch's worth of rows, with what the launches share.
@@ -304,42 +168,6 @@ struct Launcher {
 
 }  // namespace
 
-CudaRowPlan PlanRows(Context& context, const CsrView& rows, int64_t factors) {
-  CudaRowPlan plan;
-  plan.order = DeviceBuffer<int32_t>(context, rows.rows);
-  if (rows.rows == 0) return plan;
-  DeviceBuffer<int64_t> lengths(context, rows.rows);
-  PENCHANT_LAUNCH(context, (LaunchShape{DivideUp(rows.rows, 256), 256}), RowLengths, rows.offsets,
-                  rows.rows, lengths.data(), plan.order.data());
-  StableSortByKey(context, lengths.data(), plan.order.data(), rows.rows, /*descending=*/true);
-  // Where the rows of at most `bound` observations begin.
-  const auto first_within = [&](int64_t bound) {
-    return FirstAtMostInDescending(context, lengths.data(), rows.rows, bound);
-  };
-  const auto add = [&](int64_t begin, int64_t end, bool short_side, bool in_chunks) {
-    if (begin == end) return;
-    const int64_t longest = Download(context, lengths.data() + begin, 1)[0];
-    plan.parts.push_back({begin, end, longest, short_side, in_chunks});
-  };
-  const int64_t in_chunks = first_within(std::max(kChunkObservations, factors));
-  const int64_t long_end = first_within(factors);
-  if (in_chunks > 0) {
-    PlanChunks(context, Download(context, lengths.data(), in_chunks),
-               Download(context, plan.order.data(), in_chunks), &plan);
-  }
-  add(0, in_chunks, false, true);
-  add(in_chunks, long_end, false, false);
-  int64_t begin = long_end;
-  for (int64_t bound : {int64_t{256}, int64_t{128}, int64_t{64}, int64_t{32}}) {
-    if (bound >= factors) continue;
-    const int64_t end = first_within(bound);
-    add(begin, end, true, false);
-    begin = end;
-  }
-  add(begin, rows.rows, true, false);
-  return plan;
-}
-
 std::shared_ptr<const SolveReport> SolveRows(Context& context, const AlsObjective& objective,
                                              const FixedSide& fixed, const CsrView& rows,
                                              const RowPlan& plan, MatrixView<float> out) {
@@ -390,13 +218,16 @@ std::shared_ptr<const SolveReport> SolveRows(Context& context, const AlsObjectiv
   device.ReadLater(num_failed.data(), sizeof(int), [report](const void* host) {
     report->retried_rows = *static_cast<const int*>(host);
   });
-  device.ReadLater(status.data(), sizeof(DoubleStatus), [report](const void* host) {
-    const auto& told = *static_cast<const DoubleStatus*>(host);
-    if (told.first_retried != kNoRow) {
-      report->first_retried_row = static_cast<int64_t>(told.first_retried);
-    }
-    if (told.first_failed != kNoRow) ThrowNotPositive(static_cast<int64_t>(told.first_failed));
-  });
+  device.ReadLater(status.data(), sizeof(DoubleStatus),
+                   [report, first = plan.first_row()](const void* host) {
+                     const auto& told = *static_cast<const DoubleStatus*>(host);
+                     if (told.first_retried != kNoRow) {
+                       report->first_retried_row = first + static_cast<int64_t>(told.first_retried);
+                     }
+                     if (told.first_failed != kNoRow) {
+                       ThrowNotPositive(first + static_cast<int64_t>(told.first_failed));
+                     }
+                   });
   return report;
 }
 

@@ -16,6 +16,7 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/als/row_plan.h"
 #include "kernels/base/context.h"
 #include "kernels/base/device_memory.h"
 #include "kernels/base/view.h"
@@ -42,50 +43,6 @@ struct FixedSide {
   const double* eigenvalues = nullptr;  // of table' table, table.cols of them
 };
 
-// Rows that the CUDA twin solves with one launch: [begin, end) of a plan's order.
-struct CudaRowPart {
-  int64_t begin = 0;
-  int64_t end = 0;
-  int64_t longest = 0;  // observations of the longest of them
-  bool short_side = true;
-  bool in_chunks = false;  // rows so long that several blocks share one
-};
-
-// A stretch of the observations of one very long row, for a block of its own.
-struct RowChunk {
-  int32_t row = 0;
-  int32_t count = 0;
-  int64_t first = 0;  // observation within the row
-};
-
-struct CudaRowPlan {
-  DeviceBuffer<int32_t> order;  // by falling length
-  std::vector<CudaRowPart> parts;
-  std::vector<int64_t> chunk_begin;  // of row order[k]: chunks [chunk_begin[k], chunk_begin[k + 1])
-  DeviceBuffer<RowChunk> chunks;
-  DeviceBuffer<int64_t> chunk_begin_on_device;
-};
-
-// The order in which a sparse matrix's rows are solved: by falling number of observations, so
-// that the rows of a batch are alike. Depends on the matrix and the number of factors alone.
-class RowPlan {
- public:
-  RowPlan(Context& context, const CsrView& rows, int64_t factors);
-
-  // The CPU's order, and its work units: rows [unit_begin[k], unit_begin[k + 1]) of it.
-  const std::vector<int32_t>& order() const { return order_; }
-  const std::vector<int64_t>& unit_begin() const { return unit_begin_; }
-  int64_t longest() const { return longest_; }
-
-  const CudaRowPlan& cuda() const { return cuda_; }
-
- private:
-  std::vector<int32_t> order_;
-  std::vector<int64_t> unit_begin_;
-  int64_t longest_ = 0;
-  CudaRowPlan cuda_;
-};
-
 struct SolveReport {
   int64_t retried_rows = 0;  // float32 pivots failed; solved again in float64
   int64_t first_retried_row = -1;
@@ -109,7 +66,6 @@ int64_t SolveRowsScratchBytes(int64_t longest_row, int64_t factors, int num_thre
 int64_t CudaSolveRowsBytes(int64_t rows, int64_t nnz, int64_t longest_row, int64_t factors);
 
 // Limits of the CUDA twin's scratch.
-inline constexpr int64_t kChunkObservations = 4096;  // of a row that one block sums
 inline constexpr int64_t kChunkSumBytes = int64_t{256} << 20;
 inline constexpr int64_t kGlobalTileBytes = int64_t{256} << 20;
 inline constexpr int64_t kDoubleBlocks = 8;  // that solve failed rows in float64

@@ -50,6 +50,7 @@ class Device final : public CudaDevice {
  public:
   explicit Device(int index) : facts_(FactsOf(index)) {
     Check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
+    Check(cudaStreamCreateWithFlags(&copies_, cudaStreamNonBlocking), "creating a stream");
     cudaMemPoolProps pool = {};
     pool.allocType = cudaMemAllocationTypePinned;
     pool.location.type = cudaMemLocationTypeDevice;
@@ -67,6 +68,7 @@ class Device final : public CudaDevice {
 
   ~Device() override {
     // Errors of a broken device cannot be told from here.
+    cudaStreamSynchronize(copies_);
     cudaStreamSynchronize(stream_);
     blas_.reset();
     for (Staging& staging : staging_) {
@@ -77,6 +79,7 @@ class Device final : public CudaDevice {
     deferred_.clear();
     for (const Block& block : pinned_) cudaFreeHost(block.pointer);
     cudaMemPoolDestroy(pool_);
+    cudaStreamDestroy(copies_);
     cudaStreamDestroy(stream_);
   }
 
@@ -163,6 +166,20 @@ class Device final : public CudaDevice {
     }
   }
 
+  void CopyBeside(void* device, const void* pinned, int64_t bytes) override {
+    Check(cudaMemcpyAsync(device, pinned, static_cast<size_t>(bytes), cudaMemcpyHostToDevice,
+                          copies_),
+          "copying to the device");
+  }
+  CudaMark MarkWork() override { return Mark(stream_); }
+  CudaMark MarkCopies() override { return Mark(copies_); }
+  void WorkWaitsFor(const CudaMark& copies) override { Wait(stream_, copies); }
+  void CopiesWaitFor(const CudaMark& work) override { Wait(copies_, work); }
+  // An error shows again at the next call.
+  void WaitOnHost(const CudaMark& mark) noexcept override {
+    cudaEventSynchronize(static_cast<cudaEvent_t>(mark.get()));
+  }
+
   std::shared_ptr<void> PinnedMemory(int64_t bytes) override {
     const int64_t rounded = DivideUp(bytes, 4096) * 4096;
     void* memory = nullptr;
@@ -235,8 +252,21 @@ class Device final : public CudaDevice {
     int64_t bytes;
   };
 
+  CudaMark Mark(cudaStream_t stream) {
+    cudaEvent_t event = nullptr;
+    Check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "creating an event");
+    CudaMark mark(event, [](void* made) { cudaEventDestroy(static_cast<cudaEvent_t>(made)); });
+    Check(cudaEventRecord(event, stream), "recording an event");
+    return mark;
+  }
+  static void Wait(cudaStream_t stream, const CudaMark& mark) {
+    Check(cudaStreamWaitEvent(stream, static_cast<cudaEvent_t>(mark.get()), 0),
+          "waiting for an event");
+  }
+
   CudaDeviceFacts facts_;
   cudaStream_t stream_ = nullptr;
+  cudaStream_t copies_ = nullptr;
   cudaMemPool_t pool_ = nullptr;
   std::unique_ptr<CudaBlas> blas_;
   Staging staging_[2];

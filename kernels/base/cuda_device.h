@@ -14,6 +14,9 @@ namespace penchant {
 struct CudaOps;  // kernels/cuda_ops.h
 class CudaBlas;  // kernels/base/cuda_blas.h
 
+// A point in the order of a stream.
+using CudaMark = std::shared_ptr<void>;
+
 struct CudaDeviceFacts {
   int index = 0;
   std::string name;
@@ -45,6 +48,16 @@ class CudaDevice {
   // for the work before it.
   virtual void CopyToDevice(void* device, const void* host, int64_t bytes) = 0;
   virtual void CopyToHost(void* host, const void* device, int64_t bytes) = 0;
+
+  // A second stream copies beside the work, from pinned memory, each in its own order; marks order
+  // them between each other. The pinned memory may be reused after WaitOnHost.
+  virtual void CopyBeside(void* device, const void* pinned, int64_t bytes) = 0;
+  virtual CudaMark MarkWork() = 0;
+  virtual CudaMark MarkCopies() = 0;
+  // What is put on the stream from here on waits for the mark.
+  virtual void WorkWaitsFor(const CudaMark& copies) = 0;
+  virtual void CopiesWaitFor(const CudaMark& work) = 0;
+  virtual void WaitOnHost(const CudaMark& mark) noexcept = 0;
 
   // Host memory that copies in stream order may use; goes back to the device's store at the end.
   virtual std::shared_ptr<void> PinnedMemory(int64_t bytes) = 0;

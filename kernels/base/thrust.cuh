@@ -12,7 +12,10 @@
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
 #ifdef PENCHANT_CUDA_ON_HOST
-inline auto ThrustPolicy(Context&) { return thrust::cpp::par; }
+inline auto ThrustPolicy(Context& context) {
+  Check(cudaStreamSynchronize(StreamOf(context)), "the work before Thrust's");
+  return thrust::cpp::par;
+}
 #else
 // Thrust's scratch memory from the device's own pool.
 class ThrustAllocator {

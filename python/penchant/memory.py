@@ -10,10 +10,15 @@ from .interactions import Interactions
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Bytes by purpose. ``total`` is their sum, ``available`` what this machine has left."""
+    """Bytes by purpose. ``total`` is their sum, ``available`` what this machine has left.
+
+    On CUDA, interactions that do not fit beside the factors pass through the GPU in blocks, and
+    training needs only ``least``; elsewhere ``least`` is ``total``.
+    """
 
     parts: dict[str, int]
     available: int
+    least: int
 
     @property
     def total(self) -> int:
@@ -21,11 +26,13 @@ class MemoryEstimate:
 
     @property
     def fits(self) -> bool:
-        return self.total <= self.available
+        return self.least <= self.available
 
     def __str__(self) -> str:
         lines = [f"{amount / 1e6:12,.1f} MB  {what}" for what, amount in self.parts.items()]
         lines.append(f"{self.total / 1e6:12,.1f} MB  total; {self.available / 1e6:,.1f} available")
+        if self.least < self.total:
+            lines.append(f"{self.least / 1e6:12,.1f} MB  with interactions passing through in blocks")
         return "\n".join(lines)
 
 
@@ -57,10 +64,20 @@ def estimate_memory(
     if interactions is not None:
         num_users, num_items = interactions.num_users, interactions.num_items
         nnz, weighted = interactions.nnz, interactions._core.weighted
-    parts = _penchant.estimate_memory(
-        model._config_text(), num_users, num_items, nnz, weighted, longest, model.num_threads, cuda
-    )
-    return MemoryEstimate(dict(parts), _available(device) if cuda else _penchant.available_memory())
+
+    def parts(block_bytes: int) -> dict[str, int]:
+        config = model._config_text()
+        threads = model.num_threads
+        return dict(
+            _penchant.estimate_memory(
+                config, num_users, num_items, nnz, weighted, longest, threads, cuda, block_bytes
+            )
+        )
+
+    whole = parts(0)
+    least = parts(_penchant.LEAST_BLOCK_BYTES) if cuda else whole
+    available = _available(device) if cuda else _penchant.available_memory()
+    return MemoryEstimate(whole, available, min(sum(whole.values()), sum(least.values())))
 
 
 def _available(device: str) -> int:

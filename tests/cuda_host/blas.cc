@@ -6,19 +6,24 @@
 
 #include "kernels/base/cuda_blas.h"
 #include "tests/cuda_host/backend.h"
+#include "tests/cuda_host/streams.h"
 
 namespace penchant::cuda_on_host {
 namespace {
 
 class HostBlas final : public CudaBlas {
  public:
+  explicit HostBlas(CudaDevice& device) : stream_(static_cast<CudaHostStream*>(device.stream())) {}
+
   void Multiply(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_stride, const float* b,
                 int64_t b_stride, float* c, int64_t c_stride) override {
+    cuda_host::Finish(stream_);
     blas::Multiply(m, n, k, a, a_stride, b, b_stride, c, c_stride);
   }
 
   void MultiplyTransposed(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_stride,
                           const float* b, int64_t b_stride, float* c, int64_t c_stride) override {
+    cuda_host::Finish(stream_);
     std::vector<float> turned(k * n);
     for (int64_t j = 0; j < n; ++j) {
       for (int64_t i = 0; i < k; ++i) turned[i * n + j] = b[j * b_stride + i];
@@ -28,6 +33,7 @@ class HostBlas final : public CudaBlas {
 
   void GramBlocks(int64_t count, int64_t rows, int64_t k, const float* a, int64_t a_stride,
                   float* c) override {
+    cuda_host::Finish(stream_);
     std::vector<float> turned(k * rows);
     for (int64_t block = 0; block < count; ++block) {
       const float* first = a + block * rows * a_stride;
@@ -39,13 +45,19 @@ class HostBlas final : public CudaBlas {
   }
 
   void SymmetricEigen(int64_t n, double* a, double* eigenvalues) override {
+    cuda_host::Finish(stream_);
     blas::SymmetricEigen(n, a, eigenvalues);
   }
+
+ private:
+  CudaHostStream* stream_;  // whose work comes first
 };
 
 }  // namespace
 
-std::unique_ptr<CudaBlas> LoadCudaBlas(CudaDevice&) { return std::make_unique<HostBlas>(); }
+std::unique_ptr<CudaBlas> LoadCudaBlas(CudaDevice& device) {
+  return std::make_unique<HostBlas>(device);
+}
 std::string CudaBlasUnavailableReason() { return ""; }
 
 }  // namespace penchant::cuda_on_host

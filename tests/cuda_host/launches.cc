@@ -32,16 +32,17 @@ Csr Observations(int64_t factors) {
 
 void LaunchAll(Context& context, int64_t factors) {
   const Csr host = Observations(factors);
-  const DeviceCsr rows(context, host.view());
-  const DeviceCsr columns = Transpose(context, rows.view(), host.nnz());
+  const CsrBlocks by_row(context, host.view());
+  const CsrView& rows = by_row.shape(0);
+  const CsrBlocks by_column(Transpose(context, rows, host.nnz()));
   DeviceMatrix table(context, testing::RandomMatrix(9000, factors, 2, 0.1f));
   DeviceMatrix solved(context, host.rows, factors);
   const Eigenbasis basis = RotateToEigenbasis(context, table.view());
   const AlsObjective objective;
-  SolveRows(context, objective, {table.view(), basis.eigenvalues.data()}, rows.view(),
-            RowPlan(context, rows.view(), factors), solved.view());
+  SolveRows(context, objective, {table.view(), basis.eigenvalues.data()}, rows,
+            RowPlan(context, rows, factors), solved.view());
   RequireFinite(context, solved.view(), "rows");
-  AlsLoss(context, objective, solved.view(), table.view(), rows.view(), columns.view());
+  AlsLoss(context, objective, solved.view(), table.view(), by_row, by_column);
   const std::vector<int32_t> chosen = {0, 1};
   const DeviceBuffer<int32_t> users = Upload<int32_t>(context, chosen);
   DeviceMatrix queries(context, 2, factors);
@@ -54,8 +55,8 @@ void LaunchAll(Context& context, int64_t factors) {
   TopK(context, queries.view(), index, options, ids.data(), scores.data());
   DeviceBuffer<RankingMetrics> metrics(context, 2);
   DeviceBuffer<uint8_t> recommended(context, 9000);
-  JudgeLists(context, {ids.data(), 2, options.k, users.data(), rows.view(), options.k},
-             metrics.data(), recommended.data());
+  JudgeLists(context, {ids.data(), 2, options.k, users.data(), rows, options.k}, metrics.data(),
+             recommended.data());
   context.Synchronize();
 }
 

@@ -270,12 +270,16 @@ TEST_P(SolveRowsTest, LossMatchesTheSumOverAllCells) {
   const Csr columns = Transpose(rows.view());
   const Matrix users = RandomMatrix(4, 9, 1, 0.4f), items = RandomMatrix(80, 9, 2, 0.4f);
   const DeviceMatrix user_table(context(), users.view()), item_table(context(), items.view());
-  const DeviceCsr by_user(context(), rows.view()), by_item(context(), columns.view());
-  const double got = AlsLoss(context(), Objective(), user_table.view(), item_table.view(),
-                             by_user.view(), by_item.view());
+  const auto loss = [&](int64_t block_bytes) {
+    return AlsLoss(context(), Objective(), user_table.view(), item_table.view(),
+                   CsrBlocks(context(), rows.view(), block_bytes),
+                   CsrBlocks(context(), columns.view(), block_bytes));
+  };
+  const double got = loss(0);
   const double wanted = oracle::AlsLoss(Objective(), oracle::FromView(users.view()),
                                         oracle::FromView(items.view()), rows.view());
   EXPECT_NEAR(got, wanted, 1e-5 * wanted);
+  EXPECT_EQ(loss(200), got);  // the same sums when the rows come in blocks
 }
 
 TEST_P(SolveRowsTest, ExplainPartsSumToTheScore) {

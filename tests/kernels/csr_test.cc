@@ -6,6 +6,8 @@
 #include <random>
 
 #include "kernels/base/errors.h"
+#include "kernels/score/gather_rows.h"
+#include "kernels/sparse/csr_blocks.h"
 #include "tests/support/devices.h"
 #include "tests/support/random_data.h"
 
@@ -107,6 +109,40 @@ TEST_P(CsrTest, NothingGivesAnEmptyMatrix) {
   const Csr empty = Build({}, 3, 2, Duplicates::kSum);
   EXPECT_EQ(empty.offsets, (std::vector<int64_t>{0, 0, 0, 0}));
   EXPECT_EQ(Turn(empty).offsets, (std::vector<int64_t>{0, 0, 0}));
+}
+
+TEST_P(CsrTest, BlocksVisitEveryRowOnceAndInOrder) {
+  for (bool unit : {false, true}) {
+    const Csr csr = testing::RandomCsr({3, 0, 40, 1, 0, 9, 9, 9, 25, 0}, 50, 5, unit);
+    for (int64_t bytes : {0, 1, 100, 100000}) {
+      const CsrBlocks blocks(context(), csr.view(), bytes);
+      EXPECT_EQ(blocks.rows(), csr.rows);
+      int64_t next = 0;
+      std::vector<DeviceMatrix> gathered;
+      const DeviceMatrix table(context(), testing::RandomMatrix(50, 8, 1));
+      blocks.ForEach(context(), [&](int64_t b, const CsrView& rows) {
+        ASSERT_EQ(blocks.first_row(b), next);
+        next += rows.rows;
+        if (on_cuda() && bytes == 1) {
+          EXPECT_EQ(rows.rows, 1);
+        }
+        // Work that reads the block after this visit, in stream order.
+        const int64_t n = csr.offsets[next] - csr.offsets[blocks.first_row(b)];
+        gathered.emplace_back(context(), n, 8);
+        GatherRows(context(), table.view(), rows.indices, gathered.back().view());
+      });
+      EXPECT_EQ(next, csr.rows);
+      int64_t seen = 0;
+      const Matrix host = table.Download(context());
+      for (const DeviceMatrix& part : gathered) {
+        const Matrix got = part.Download(context());
+        for (int64_t i = 0; i < got.rows(); ++i, ++seen) {
+          ASSERT_EQ(got.row(i)[0], host.row(csr.indices[seen])[0]) << bytes;
+        }
+      }
+      EXPECT_EQ(seen, csr.nnz());
+    }
+  }
 }
 
 PENCHANT_ON_ALL_DEVICES(CsrTest);

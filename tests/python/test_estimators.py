@@ -321,6 +321,11 @@ def test_memory_is_estimated_and_a_budget_holds(likes):
     estimate = penchant.estimate_memory(ImplicitALS(factors=64), Interactions.from_scipy(likes))
     assert estimate.parts["user factors"] == 300 * 64 * 4
     assert estimate.fits and "total" in str(estimate)
+    assert estimate.least == estimate.total
+    large = penchant.estimate_memory(
+        ImplicitALS(factors=64), num_users=10**6, num_items=10**5, nnz=10**9, device="cuda"
+    )
+    assert large.total > 16e9 and large.least < 4e9 and "in blocks" in str(large)
     with pytest.raises(penchant.DeviceError, match="memory_budget"):
         ImplicitALS(factors=64).fit(likes, show_progress=False, memory_budget=1000)
 

@@ -2,6 +2,7 @@
 
 #include "tests/cuda_host/backend.h"
 #include "tests/cuda_host/grid.h"
+#include "tests/cuda_host/streams.h"
 
 namespace penchant::testing {
 namespace {
@@ -24,7 +25,10 @@ std::unique_ptr<Context> ContextOn(const std::string& target, int num_threads) {
   if (target.starts_with(kCudaOnHost)) {
     RegisterCudaBackend(kCudaOnHost, &cuda_on_host::kBackend);
     const bool random = target.size() > kCudaOnHost.size();
-    cuda_host::SetSchedule(random ? static_cast<uint64_t>(target.back() - '0') : 0);
+    const unsigned schedule = random ? static_cast<unsigned>(target.back() - '0') : 0;
+    cuda_host::SetSchedule(schedule);
+    constexpr unsigned kLateStreams[] = {2, 1, 3, 0};
+    cuda_host::SetLateStreams(kLateStreams[schedule]);
     return std::make_unique<Context>(num_threads, kCudaOnHost);
   }
   return std::make_unique<Context>(num_threads, target.starts_with("cpu") ? "cpu" : target);

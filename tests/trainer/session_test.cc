@@ -9,6 +9,7 @@
 
 #include "io/dataset/split.h"
 #include "kernels/base/errors.h"
+#include "kernels/base/log.h"
 #include "kernels/linalg/finite.h"
 #include "tests/support/devices.h"
 #include "tests/support/random_data.h"
@@ -90,6 +91,23 @@ TEST_P(AlgorithmTest, SameSeedSameBitsForAnyThreads) {
   const auto three = Train(data_, 3);
   ExpectSameBits(one->factors.users, three->factors.users);
   ExpectSameBits(one->factors.items, three->factors.items);
+}
+
+TEST_P(AlgorithmTest, InteractionsInBlocksGiveTheSameBits) {
+  const auto context = testing::ContextOn(target(), 2);
+  const auto tables = [&](int64_t block_bytes) {
+    config::TrainConfig resolved = ParseTrainConfig(config(), "test");
+    const AlgorithmEntry& entry = FindAlgorithm(resolved);
+    entry.resolve(*data_, &resolved);
+    const auto algorithm = entry.make(resolved);
+    algorithm->Initialize(*context, *data_, 1, nullptr, block_bytes);
+    algorithm->RunIteration(*context);
+    EXPECT_GE(algorithm->Loss(*context), 0.0);
+    return algorithm->TakeTables(*context);
+  };
+  const FactorTables whole = tables(0), in_blocks = tables(500);
+  ExpectSameBits(in_blocks.users, whole.users);
+  ExpectSameBits(in_blocks.items, whole.items);
 }
 
 TEST_P(AlgorithmTest, SavedModelsComeBackAndFoldIn) {
@@ -266,6 +284,25 @@ TEST(SessionTest, ABudgetEndsWithItsSession) {
       .Run(*context, {});
   const DeviceBuffer<float> larger(*context, 20'000'000);
   EXPECT_EQ(context->cuda()->bytes_in_use(), 80'000'000);
+}
+
+TEST(SessionTest, InteractionsBeyondTheBudgetPassThroughInBlocks) {
+  const auto data = PlantedInteractions(200, 60, 5);
+  const auto config = ParseTrainConfig(kAls, "test");
+  const ProblemShape shape{200, 60, data->nnz(), !data->user_items.values.empty(), 200};
+  const int64_t whole = EstimateMemory(config, shape, 1, true).total();
+  const auto within = [&](int64_t bytes) {
+    return Train(
+        Options(std::string(kAls) + " memory_budget: '" + std::to_string(bytes) + "'", data), 1, {},
+        "cuda_on_host");
+  };
+  std::string told;
+  SetLogSink([&](LogLevel, const std::string& message) { told += message; });
+  const auto in_blocks = within(whole - 1);
+  SetLogSink({});
+  EXPECT_THAT(told, ::testing::HasSubstr("pass through it in blocks"));
+  ExpectSameBits(in_blocks->factors.items, within(whole)->factors.items);
+  EXPECT_THROW(within(100'000), DeviceError);
 }
 
 TEST(SessionTest, BudgetsAreAmountsOfBytes) {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <optional>
 
 #include "kernels/als/explain.h"
 #include "kernels/als/loss.h"
@@ -16,6 +15,7 @@
 #include "kernels/linalg/eigenbasis.h"
 #include "kernels/linalg/finite.h"
 #include "kernels/sparse/csr.h"
+#include "kernels/sparse/csr_blocks.h"
 #include "trainer/registry.h"
 
 namespace penchant {
@@ -69,14 +69,20 @@ class Als : public Algorithm {
   int num_iterations() const override { return config_.iterations(); }
 
   void Initialize(Context& context, const Interactions& interactions, uint64_t seed,
-                  const FactorTables* start) override {
+                  const FactorTables* start, int64_t block_bytes) override {
     const int64_t d = config_.factors();
-    user_items_ = DeviceCsr(context, interactions.user_items.view());
-    // CUDA devices transpose faster than the other orientation travels.
-    item_users_ = context.cuda() ? Transpose(context, user_items_.view(), user_items_.nnz())
-                                 : DeviceCsr(context, interactions.item_users.view());
-    user_plan_.emplace(context, user_items_.view(), d);
-    item_plan_.emplace(context, item_users_.view(), d);
+    const CsrView user_items = interactions.user_items.view();
+    if (context.cuda() && block_bytes == 0) {
+      // CUDA devices transpose faster than the other orientation travels.
+      DeviceCsr by_user(context, user_items);
+      item_users_ = CsrBlocks(Transpose(context, by_user.view(), by_user.nnz()));
+      user_items_ = CsrBlocks(std::move(by_user));
+    } else {
+      user_items_ = CsrBlocks(context, user_items, block_bytes);
+      item_users_ = CsrBlocks(context, interactions.item_users.view(), block_bytes);
+    }
+    user_plans_ = Plan(context, user_items_, d);
+    item_plans_ = Plan(context, item_users_, d);
     Matrix users(interactions.num_users(), d), items(interactions.num_items(), d);
     if (start != nullptr) {
       Copy(start->users, "users", &users);
@@ -91,18 +97,17 @@ class Als : public Algorithm {
 
   void RunIteration(Context& context) override {
     ++iteration_;
-    const HalfReport users = Solve(context, items_.view(), user_items_.view(), *user_plan_,
-                                   users_.view(), "user_factors");
-    const HalfReport items = Solve(context, users_.view(), item_users_.view(), *item_plan_,
-                                   items_.view(), "item_factors");
+    const HalfReport users =
+        Solve(context, items_.view(), user_items_, user_plans_, users_.view(), "user_factors");
+    const HalfReport items =
+        Solve(context, users_.view(), item_users_, item_plans_, items_.view(), "item_factors");
     context.Synchronize();
     Tell(users);
     Tell(items);
   }
 
   double Loss(Context& context) const override {
-    return AlsLoss(context, objective_, users_.view(), items_.view(), user_items_.view(),
-                   item_users_.view());
+    return AlsLoss(context, objective_, users_.view(), items_.view(), user_items_, item_users_);
   }
 
   FactorViews factors() const override { return {users_.view(), items_.view()}; }
@@ -128,8 +133,16 @@ class Als : public Algorithm {
   // What a half-iteration has to tell once the device is through with it.
   struct HalfReport {
     std::shared_ptr<const int64_t> clamped;
-    std::shared_ptr<const SolveReport> solve;
+    std::vector<std::shared_ptr<const SolveReport>> blocks;
   };
+
+  static std::vector<RowPlan> Plan(Context& context, const CsrBlocks& blocks, int64_t factors) {
+    std::vector<RowPlan> plans;
+    for (int64_t b = 0; b < blocks.num_blocks(); ++b) {
+      plans.emplace_back(context, blocks.shape(b), factors, blocks.first_row(b));
+    }
+    return plans;
+  }
 
   static void Draw(Context& context, uint64_t seed, Matrix* items) {
     const int64_t d = items->cols();
@@ -150,13 +163,19 @@ class Als : public Algorithm {
   }
 
   // One half-iteration: `fixed` turns to its eigenbasis, `out` is solved against it.
-  HalfReport Solve(Context& context, MatrixView<float> fixed, const CsrView& observations,
-                   const RowPlan& plan, MatrixView<float> out, const char* name) const {
+  HalfReport Solve(Context& context, MatrixView<float> fixed, const CsrBlocks& observations,
+                   const std::vector<RowPlan>& plans, MatrixView<float> out,
+                   const char* name) const {
     const Eigenbasis basis = RotateToEigenbasis(context, fixed);
-    auto report =
-        SolveRows(context, objective_, {fixed, basis.eigenvalues.data()}, observations, plan, out);
+    HalfReport report{basis.clamped, {}};
+    observations.ForEach(context, [&](int64_t b, const CsrView& rows) {
+      const MatrixView<float> solved{out.row(plans[b].first_row()), rows.rows, out.cols,
+                                     out.stride};
+      report.blocks.push_back(SolveRows(context, objective_, {fixed, basis.eigenvalues.data()},
+                                        rows, plans[b], solved));
+    });
     RequireFinite(context, out, internal::Concat("iteration ", iteration_, ": ", name));
-    return {basis.clamped, std::move(report)};
+    return report;
   }
 
   void Tell(const HalfReport& half) const {
@@ -164,12 +183,17 @@ class Als : public Algorithm {
       Log(LogLevel::kWarning, internal::Concat("iteration ", iteration_, ": ", *half.clamped,
                                                " negative eigenvalues of a Gram matrix set to 0"));
     }
-    if (half.solve->retried_rows > 0) {
+    SolveReport all;
+    for (const auto& block : half.blocks) {
+      if (all.retried_rows == 0) all.first_retried_row = block->first_retried_row;
+      all.retried_rows += block->retried_rows;
+    }
+    if (all.retried_rows > 0) {
       Log(LogLevel::kWarning,
-          internal::Concat("iteration ", iteration_, ": ", half.solve->retried_rows,
+          internal::Concat("iteration ", iteration_, ": ", all.retried_rows,
                            " rows were not positive definite in float32 and were solved again in "
                            "float64, first row ",
-                           half.solve->first_retried_row));
+                           all.first_retried_row));
     }
   }
 
@@ -186,8 +210,8 @@ class Als : public Algorithm {
 
   config::AlsConfig config_;
   AlsObjective objective_;
-  DeviceCsr user_items_, item_users_;
-  std::optional<RowPlan> user_plan_, item_plan_;
+  CsrBlocks user_items_, item_users_;
+  std::vector<RowPlan> user_plans_, item_plans_;  // a block each
   DeviceMatrix users_, items_;
   int iteration_ = 0;
 };
@@ -271,9 +295,7 @@ std::vector<MemoryItem> Estimate(const config::TrainConfig& config, const Proble
                                  int num_threads, bool cuda) {
   const int64_t d = config.als().factors();
   const int64_t stride = PaddedStride(d);
-  const int64_t longest = shape.longest_row > 0
-                              ? shape.longest_row
-                              : std::min(shape.nnz, std::max(shape.num_users, shape.num_items));
+  const int64_t longest = LongestRow(shape);
   std::vector<MemoryItem> items = {
       {"user factors", shape.num_users * stride * 4},
       {"item factors", shape.num_items * stride * 4},

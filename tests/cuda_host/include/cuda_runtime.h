@@ -1,5 +1,5 @@
 // What the .cu sources use of CUDA's runtime and language, for a C++ compiler: the same names, run
-// on the CPU by tests/cuda_host/grid.h. Streams execute at once, in order of the calls.
+// on the CPU by tests/cuda_host/grid.h, its streams by tests/cuda_host/streams.h.
 #ifndef PENCHANT_TESTS_CUDA_HOST_INCLUDE_CUDA_RUNTIME_H_
 #define PENCHANT_TESTS_CUDA_HOST_INCLUDE_CUDA_RUNTIME_H_
 
@@ -10,11 +10,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 
 #include "tests/cuda_host/grid.h"
+#include "tests/cuda_host/streams.h"
 
 #define __global__
 #define __device__
@@ -120,15 +122,19 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
   struct Call {
     void (*kernel)(Parameters...);
     std::tuple<Parameters...> arguments;
-  } call{kernel, {std::forward<Arguments>(arguments)...}};
+  };
   extern const char* cuda_host_kernel_name;
-  ::penchant::cuda_host::RunGrid(
-      cuda_host_kernel_name, config->gridDim, config->blockDim, config->dynamicSmemBytes,
-      [](void* argument) {
-        Call copy = *static_cast<Call*>(argument);
-        std::apply(copy.kernel, copy.arguments);
-      },
-      &call);
+  ::penchant::cuda_host::Enqueue(
+      config->stream, [name = std::string(cuda_host_kernel_name), shape = *config,
+                       call = Call{kernel, {std::forward<Arguments>(arguments)...}}]() mutable {
+        ::penchant::cuda_host::RunGrid(
+            name.c_str(), shape.gridDim, shape.blockDim, shape.dynamicSmemBytes,
+            [](void* argument) {
+              Call copy = *static_cast<Call*>(argument);
+              std::apply(copy.kernel, copy.arguments);
+            },
+            &call);
+      });
   return cudaSuccess;
 }
 
