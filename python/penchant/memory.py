@@ -32,7 +32,7 @@ class MemoryEstimate:
         lines = [f"{amount / 1e6:12,.1f} MB  {what}" for what, amount in self.parts.items()]
         lines.append(f"{self.total / 1e6:12,.1f} MB  total; {self.available / 1e6:,.1f} available")
         if self.least < self.total:
-            lines.append(f"{self.least / 1e6:12,.1f} MB  with interactions passing through in blocks")
+            lines.append(f"{self.least / 1e6:12,.1f} MB  with interactions in blocks")
         return "\n".join(lines)
 
 
