@@ -12,6 +12,7 @@ set(PENCHANT_CUDA_SOURCES
   score/gather_rows.cu
   score/ranking_metrics.cu
   score/top_k.cu
+  sgd/ranking_epoch.cu
   cuda_ops.cu
 )
 

@@ -11,6 +11,7 @@
 #include "kernels/linalg/eigenbasis.h"
 #include "kernels/score/ranking_metrics.h"
 #include "kernels/score/top_k.h"
+#include "kernels/sgd/ranking_epoch.h"
 #include "kernels/sparse/csr.h"
 #include "kernels/sparse/csr_blocks.h"
 
@@ -34,6 +35,11 @@ struct CudaOps {
   double (*als_loss)(Context&, const AlsObjective&, MatrixView<const float> users,
                      MatrixView<const float> items, const CsrBlocks& user_items,
                      const CsrBlocks& item_users);
+  // sgd
+  std::shared_ptr<const EpochReport> (*ranking_epoch)(Context&, const RankingEpoch&,
+                                                      const EpochOrder&, const CsrView& user_items,
+                                                      const RankingTables&);
+  void (*normalize_rows)(Context&, MatrixView<float>);
   // score
   void (*gather_rows)(Context&, MatrixView<const float> table, const int32_t* rows,
                       MatrixView<float> out);

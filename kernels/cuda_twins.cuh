@@ -20,6 +20,9 @@ std::shared_ptr<const SolveReport> SolveRows(Context&, const AlsObjective&, cons
 double AlsLoss(Context&, const AlsObjective&, MatrixView<const float> users,
                MatrixView<const float> items, const CsrBlocks& user_items,
                const CsrBlocks& item_users);
+std::shared_ptr<const EpochReport> RunRankingEpoch(Context&, const RankingEpoch&, const EpochOrder&,
+                                                   const CsrView& user_items, const RankingTables&);
+void NormalizeRows(Context&, MatrixView<float>);
 void GatherRows(Context&, MatrixView<const float> table, const int32_t* rows,
                 MatrixView<float> out);
 void TopK(Context&, MatrixView<const float> queries, const ItemIndex&, const TopKOptions&,

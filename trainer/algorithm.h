@@ -36,6 +36,17 @@ struct MemoryItem {
   int64_t bytes;
 };
 
+// Where training begins.
+struct TrainingStart {
+  uint64_t seed = 0;
+  // Tables to go on from (their rows come first; rows beyond them are new); null: from the seed.
+  const FactorTables* tables = nullptr;
+  // Iterations that `tables` has behind it, when it is this very run that goes on.
+  int iterations_done = 0;
+  // CUDA: about how many bytes of the interactions may be on the device at a time; 0: all of them.
+  int64_t block_bytes = 0;
+};
+
 // User and item factors on a context's device.
 struct FactorViews {
   MatrixView<const float> users;
@@ -49,11 +60,9 @@ class Algorithm {
   // How many iterations a full run takes.
   virtual int num_iterations() const = 0;
 
-  // Sets up the tables for `interactions`, which outlives the algorithm: from `start` when it is
-  // not null (its first rows; rows beyond them are new), else from the seed. On CUDA at most about
-  // `block_bytes` of the interactions are on the device at a time; 0: all of them.
-  virtual void Initialize(Context& context, const Interactions& interactions, uint64_t seed,
-                          const FactorTables* start, int64_t block_bytes) = 0;
+  // Sets up the tables for `interactions`, which outlives the algorithm.
+  virtual void Initialize(Context& context, const Interactions& interactions,
+                          const TrainingStart& start) = 0;
 
   // One pass over the data, finished on return. Leaves the tables consistent; throws NumericError
   // when a table holds a non-finite value afterwards.
@@ -64,7 +73,7 @@ class Algorithm {
 
   // The tables where they are, on the context's device.
   virtual FactorViews factors() const = 0;
-  // A copy of them on the host.
+  // A copy of them on the host, with what it takes to go on from it.
   virtual FactorTables Snapshot(Context& context) const = 0;
   // Moves the tables out, to the host; the algorithm is finished.
   virtual FactorTables TakeTables(Context& context) = 0;

@@ -5,7 +5,7 @@
 namespace penchant {
 
 std::span<const AlgorithmEntry> Registry() {
-  static const AlgorithmEntry entries[] = {kAlsEntry, kPopularityEntry};
+  static const AlgorithmEntry entries[] = {kAlsEntry, kPopularityEntry, kRankingEntry};
   return entries;
 }
 

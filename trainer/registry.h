@@ -21,6 +21,8 @@ struct AlgorithmEntry {
   // On the machine, or with `cuda` on the GPU.
   std::vector<MemoryItem> (*estimate)(const config::TrainConfig& config, const ProblemShape& shape,
                                       int num_threads, bool cuda);
+  // Whether interactions may visit a CUDA device in blocks.
+  bool takes_blocks;
 };
 
 std::span<const AlgorithmEntry> Registry();
@@ -31,6 +33,7 @@ const AlgorithmEntry& FindAlgorithm(const config::TrainConfig& config);
 // Defined one a file in trainer/algorithms.
 extern const AlgorithmEntry kAlsEntry;
 extern const AlgorithmEntry kPopularityEntry;
+extern const AlgorithmEntry kRankingEntry;
 
 }  // namespace penchant
 

@@ -123,7 +123,7 @@ int64_t Session::FitMemory(const Context& context) const {
     return (budget > 0 ? estimate.total() : estimate.training_bytes) <= allowed;
   };
   if (fits(0)) return 0;
-  if (cuda != nullptr) {
+  if (cuda != nullptr && FindAlgorithm(options_.config).takes_blocks) {
     for (int64_t block_bytes : kBlockBytes) {
       if (!fits(block_bytes)) continue;
       Log(LogLevel::kInfo, internal::Concat("the interactions do not fit the device beside the "
@@ -224,7 +224,7 @@ std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) 
   const FactorTables* start = checkpoint_           ? &checkpoint_->factors
                               : options_.warm_start ? &options_.warm_start->factors
                                                     : nullptr;
-  algorithm->Initialize(context, *train_, options_.config.seed(), start, block_bytes);
+  algorithm->Initialize(context, *train_, {options_.config.seed(), start, done, block_bytes});
   checkpoint_.reset();
   const auto& early = options_.config.early_stopping();
   manifest_.set_iterations_done(done);
@@ -252,6 +252,7 @@ std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) 
       if (best_.users.cols() == 0 || validation > best_value_) {
         best_value_ = validation;
         best_ = algorithm->Snapshot(context);
+        best_.state.clear();
         manifest_.set_best_iteration(iteration);
         since_best_ = 0;
       } else {

@@ -12,6 +12,7 @@ namespace penchant {
 namespace {
 
 constexpr char kManifestKey[] = "penchant.manifest";
+constexpr char kStatePrefix[] = "state.";
 constexpr int64_t kMaxRows = int64_t{1} << 31;
 
 // ---- Writing ----
@@ -49,6 +50,9 @@ void AppendTables(const std::string& prefix, const FactorTables& tables,
   }
   tensors->push_back(TableSource(prefix + "user_factors", tables.users));
   tensors->push_back(TableSource(prefix + "item_factors", tables.items));
+  for (const auto& [name, table] : tables.state) {
+    tensors->push_back(TableSource(prefix + kStatePrefix + name, table));
+  }
 }
 
 // ---- Reading ----
@@ -78,6 +82,10 @@ FactorTables ReadTables(const TensorFile& file, const std::string& prefix) {
                    view.shape[0], " eigenvalues for ", tables.items.cols(), " factors");
     tables.item_eigenvalues.resize(view.shape[0]);
     std::memcpy(tables.item_eigenvalues.data(), view.data, view.bytes);
+  }
+  for (const auto& [name, view] : file.tensors()) {
+    if (!name.starts_with(prefix + kStatePrefix)) continue;
+    tables.state.emplace(name.substr((prefix + kStatePrefix).size()), ReadTable(file, name));
   }
   return tables;
 }

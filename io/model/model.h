@@ -3,6 +3,7 @@
 #define PENCHANT_IO_MODEL_MODEL_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,8 +24,14 @@ struct FactorTables {
   Matrix items;  // num_items x factors
   // items' items = diag(item_eigenvalues): what an exact ALS fold-in needs. Empty for others.
   std::vector<double> item_eigenvalues;
+  // What an optimizer goes on from, by name: checkpoints alone.
+  std::map<std::string, Matrix> state = {};
 
-  FactorTables Clone() const { return {users.Clone(), items.Clone(), item_eigenvalues}; }
+  FactorTables Clone() const {
+    FactorTables clone{users.Clone(), items.Clone(), item_eigenvalues};
+    for (const auto& [name, table] : state) clone.state.emplace(name, table.Clone());
+    return clone;
+  }
 };
 
 struct Model {

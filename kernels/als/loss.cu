@@ -7,14 +7,6 @@ namespace {
 
 constexpr int kThreads = 128;
 
-__device__ __forceinline__ double SumOverWarp(double value) {
-#pragma unroll
-  for (int lanes = kWarpSize / 2; lanes > 0; lanes /= 2) {
-    value += __shfl_xor_sync(kAllLanes, value, lanes);
-  }
-  return value;
-}
-
 struct LossProblem {
   double alpha, unobserved_weight, regularization, power;
   MatrixView<const float> rows;  // the side whose rows are summed

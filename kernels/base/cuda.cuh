@@ -50,6 +50,34 @@ __device__ __forceinline__ void MarkByte(uint8_t* byte) {
 #endif
 }
 
+// The sum of the lanes' values, in every lane and in a fixed order.
+template <typename T>
+__device__ __forceinline__ T SumOverWarp(T value) {
+#pragma unroll
+  for (int lanes = kWarpSize / 2; lanes > 0; lanes /= 2) {
+    value += __shfl_xor_sync(kAllLanes, value, lanes);
+  }
+  return value;
+}
+
+// Elements that other threads may move at the same time.
+__device__ __forceinline__ float LoadRelaxed(const float* from) {
+#ifdef PENCHANT_CUDA_ON_HOST
+  float value;
+  __atomic_load(from, &value, __ATOMIC_RELAXED);
+  return value;
+#else
+  return *static_cast<const volatile float*>(from);
+#endif
+}
+__device__ __forceinline__ void StoreRelaxed(float* to, float value) {
+#ifdef PENCHANT_CUDA_ON_HOST
+  __atomic_store(to, &value, __ATOMIC_RELAXED);
+#else
+  *static_cast<volatile float*>(to) = value;
+#endif
+}
+
 struct LaunchShape {
   int64_t blocks = 1;
   int threads = 128;

@@ -7,10 +7,19 @@
 #include <cmath>
 #include <cstdint>
 
+#include "kernels/base/host_device.h"
+
 namespace penchant {
 
+struct PhiloxWords {
+  uint32_t words[4];
+  PENCHANT_HOST_DEVICE uint32_t operator[](int i) const { return words[i]; }
+  bool operator==(const PhiloxWords&) const = default;
+};
+
 // Four random words for 128 bits of counter under a 64-bit key.
-inline std::array<uint32_t, 4> Philox(uint64_t key, uint64_t counter_low, uint64_t counter_high) {
+PENCHANT_HOST_DEVICE inline PhiloxWords Philox(uint64_t key, uint64_t counter_low,
+                                               uint64_t counter_high) {
   uint32_t c0 = static_cast<uint32_t>(counter_low);
   uint32_t c1 = static_cast<uint32_t>(counter_low >> 32);
   uint32_t c2 = static_cast<uint32_t>(counter_high);
@@ -29,16 +38,17 @@ inline std::array<uint32_t, 4> Philox(uint64_t key, uint64_t counter_low, uint64
     k0 += 0x9E3779B9u;
     k1 += 0xBB67AE85u;
   }
-  return {c0, c1, c2, c3};
+  return {{c0, c1, c2, c3}};
 }
 
 // Uniform in (0, 1): never an endpoint, so that log() of it is finite.
-inline float UniformOpen(uint32_t word) {
+PENCHANT_HOST_DEVICE inline float UniformOpen(uint32_t word) {
   return (static_cast<float>(word >> 9) + 0.5f) * (1.0f / 8388608.0f);
 }
 
 // Uniform in [0, bound) by multiply-high (bias below bound / 2^64).
-inline uint64_t UniformBelow(uint32_t high_word, uint32_t low_word, uint64_t bound) {
+PENCHANT_HOST_DEVICE inline uint64_t UniformBelow(uint32_t high_word, uint32_t low_word,
+                                                  uint64_t bound) {
   const uint64_t word = (uint64_t{high_word} << 32) | low_word;
   return static_cast<uint64_t>((static_cast<unsigned __int128>(word) * bound) >> 64);
 }

@@ -53,6 +53,37 @@ PENCHANT_INLINE Vec Sqrt(Vec v) {
   return root;
 }
 
+// e^x to about 1 part in 10^7 for |x| < 87; beyond, that of the bound.
+PENCHANT_INLINE Vec Exp(Vec x) {
+  const Vec bound = Broadcast(87.0f);
+  x = x > bound ? bound : x < -bound ? -bound : x;
+  // x = n log 2 + r, n the nearest integer
+  const Vec shifted = x * 1.44269504088896341f + Broadcast(12582912.0f);  // 1.5 2^23
+  const Vec n = shifted - 12582912.0f;
+  const Vec r = x - n * 0.693359375f + n * 2.12194440e-4f;
+  Vec p = Broadcast(1.9875691500e-4f);  // Cephes' polynomial of (e^r - 1 - r) / r^2
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  const Vec y = p * r * r + r + 1.0f;
+  const VecMask power = (__builtin_convertvector(n, VecMask) + 127) << 23;
+  return y * (Vec)power;
+}
+
+// log x to about 1 part in 10^6 of max(1, |log x|), for normal x > 0.
+PENCHANT_INLINE Vec Log(Vec x) {
+  // x = m 2^e with m in [sqrt(1/2), sqrt(2))
+  const VecMask bits = (VecMask)x - 0x3f3504f3;
+  const Vec e = __builtin_convertvector(bits >> 23, Vec);
+  const Vec f = (Vec)((bits & 0x007fffff) + 0x3f3504f3) - 1.0f;
+  // log((1 + s) / (1 - s)) = 2 (s + s^3 / 3 + ...) with s = f / (2 + f)
+  const Vec s = f / (f + 2.0f), q = s * s;
+  const Vec series = q * (q * (q * (q * 0.2222222f + 0.28571429f) + 0.4f) + 0.66666667f) + 2.0f;
+  return e * 0.69314718056f + s * series + (x - x);  // NaN of NaN and infinity
+}
+
 // Bit p is set where lane p of a >= lane p of b.
 PENCHANT_INLINE uint32_t GreaterEqualBits(Vec a, Vec b) {
 #if defined(__AVX512F__)
@@ -106,6 +137,20 @@ PENCHANT_INLINE void Transpose(Vec (&m)[kLanes]) {
       m[i + H] = high;
     }
     Transpose<H / 2>(m);
+  }
+}
+
+// The sum of a vector's lanes.
+template <int H, int... I>
+PENCHANT_INLINE Vec AddRotated(Vec v, Indices<I...>) {
+  return v + __builtin_shufflevector(v, v, ((I + H) % kLanes)...);
+}
+template <int H = kLanes / 2>
+PENCHANT_INLINE float Sum(Vec v) {
+  if constexpr (H >= 1) {
+    return Sum<H / 2>(AddRotated<H>(v, LaneIndices{}));
+  } else {
+    return v[0];
   }
 }
 

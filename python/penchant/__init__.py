@@ -14,7 +14,7 @@ from . import _penchant, datasets
 from ._penchant import DataError, DeviceError, NumericError
 from ._penchant import version as _version
 from .doctor import doctor
-from .estimators import ImplicitALS, Popularity, load
+from .estimators import ImplicitALS, Popularity, RankingMF, load
 from .evaluation import Evaluation, evaluate
 from .interactions import Interactions
 from .memory import MemoryEstimate, estimate_memory
@@ -36,6 +36,7 @@ __all__ = [
     "MemoryEstimate",
     "NumericError",
     "Popularity",
+    "RankingMF",
     "__version__",
     "datasets",
     "doctor",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 
+import numpy as np
+
 from . import _penchant
 from .factor_model import FactorModel
 
@@ -105,6 +107,143 @@ class ImplicitALS(FactorModel):
         return self.manifest["config"]["als"][name]
 
 
+class RankingMF(FactorModel):
+    """Matrix factorization with item biases, learned by SGD from sampled positives and negatives.
+
+    Every epoch visits each interaction of positive weight once, against ``negative_samples`` items
+    drawn for it that its user has no positive interaction with. With ``s`` the score (dot product
+    plus item bias), ``i`` the positive and ``j`` the negatives, a sample's loss is
+
+    - ``"bpr"``: the mean of ``-log sigmoid(s_i - s_j)`` (Rendle et al. 2009)
+    - ``"warp"``: ``log(rank) * max(0, 1 - s_i + s_j)`` for the first ``j`` above the margin, the rank
+      estimated from how many had to be tried (Weston et al. 2011)
+    - ``"logistic"``: ``-log sigmoid(s_i) - sum log sigmoid(-s_j)`` (Johnson 2014)
+    - ``"ccl"``: ``1 - cos_i + negative_weight * mean max(0, cos_j - margin)`` (SimpleX, Mao et al.
+      2021); rows have length 1, so that a dot product ranks, and items no bias
+    - ``"softmax"``: cross-entropy of the positive among the negatives, corrected for how likely each
+      is drawn (Bengio and Senecal 2008)
+
+    Parameters
+    ----------
+    loss : {"bpr", "warp", "logistic", "ccl", "softmax"}
+    factors : int
+        Length of the factor vectors, the bias not counted.
+    epochs, learning_rate, regularization, negative_samples : optional
+        By default they follow the loss. For ``"warp"``, ``negative_samples`` is the most that are
+        tried.
+    batch_size : int
+        Positives of a user that step together and share their negatives.
+    learning_rate_schedule : {"linear", "constant"}
+        Linear: down to zero after the last epoch.
+    negative_power : float
+        Negatives are drawn by ``(interactions of the item) ** negative_power``.
+    margin, negative_weight : float, optional
+        Of ``"ccl"``, the latter also of ``"logistic"``; by default they follow the loss.
+    optimizer : {"adagrad", "adam", "sgd"}
+        The first two keep one second moment a row.
+    deterministic : bool
+        The same bits for any number of threads, at some cost. By default threads race for items'
+        rows (Hogwild), and runs differ slightly.
+    device : {"auto", "cpu", "cuda", "cuda:N"}
+    num_threads : int
+        0 takes all CPUs.
+    random_state : int
+        Seed of the start and of all draws.
+
+    Attributes
+    ----------
+    user_factors, item_factors : numpy.ndarray
+        float32, rows x factors.
+    item_biases : numpy.ndarray
+        float32, one an item; zeros for ``"ccl"``.
+
+    Examples
+    --------
+    >>> from scipy.sparse import random as random_matrix
+    >>> likes = random_matrix(100, 50, density=0.1, format="csr", random_state=0)
+    >>> model = RankingMF(factors=8, epochs=5).fit(likes, show_progress=False)
+    >>> ids, scores = model.recommend(0, likes[0], N=3)
+    >>> len(ids)
+    3
+    """
+
+    _algorithm = "ranking"
+    _config_fields = (
+        "loss",
+        "factors",
+        "epochs",
+        "learning_rate",
+        "learning_rate_schedule",
+        "regularization",
+        "negative_samples",
+        "batch_size",
+        "negative_power",
+        "margin",
+        "negative_weight",
+        "optimizer",
+        "deterministic",
+    )
+
+    def __init__(
+        self,
+        loss: str = "bpr",
+        factors: int = 64,
+        epochs: int | None = None,
+        learning_rate: float | None = None,
+        learning_rate_schedule: str = "linear",
+        regularization: float | None = None,
+        negative_samples: int | None = None,
+        batch_size: int = 16,
+        negative_power: float = 0.0,
+        margin: float | None = None,
+        negative_weight: float | None = None,
+        optimizer: str = "adagrad",
+        deterministic: bool = False,
+        device: str = "auto",
+        num_threads: int = 0,
+        random_state: int = 0,
+    ):
+        self.loss = loss
+        self.factors = factors
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
+        self.regularization = regularization
+        self.negative_samples = negative_samples
+        self.batch_size = batch_size
+        self.negative_power = negative_power
+        self.margin = margin
+        self.negative_weight = negative_weight
+        self.optimizer = optimizer
+        self.deterministic = deterministic
+        self.device = device
+        self.num_threads = num_threads
+        self.random_state = random_state
+
+    @property
+    def user_factors(self) -> np.ndarray:
+        """User factors, float32, users x factors. Read-only."""
+        return self._without_bias(self._fitted().user_factors)
+
+    @property
+    def item_factors(self) -> np.ndarray:
+        """Item factors, float32, items x factors. Read-only."""
+        return self._without_bias(self._fitted().item_factors)
+
+    @property
+    def item_biases(self) -> np.ndarray:
+        """What an item scores with every user, float32; zeros for "ccl"."""
+        table = self._fitted().item_factors
+        # The core keeps the bias as one more factor, against a constant 1 of the users.
+        return table[:, -1] if self._has_biases() else np.zeros(len(table), dtype=np.float32)
+
+    def _has_biases(self) -> bool:
+        return self.manifest["config"]["ranking"]["loss"] != "ccl"
+
+    def _without_bias(self, table: np.ndarray) -> np.ndarray:
+        return table[:, :-1] if self._has_biases() else table
+
+
 class Popularity(FactorModel):
     """Items by summed interaction weight, alike for every user: the baseline to beat.
 
@@ -122,7 +261,7 @@ class Popularity(FactorModel):
         self.random_state = random_state
 
 
-_ESTIMATORS = {cls._algorithm: cls for cls in (ImplicitALS, Popularity)}
+_ESTIMATORS = {cls._algorithm: cls for cls in (ImplicitALS, RankingMF, Popularity)}
 
 
 def load(path: str | os.PathLike) -> FactorModel:

@@ -49,7 +49,9 @@ class FactorModel:
 
     def _config_text(self, **sections: str) -> str:
         given = {name: getattr(self, name) for name in self._config_fields}
-        fields = " ".join(f"{name}: {value}" for name, value in given.items() if value is not None)
+        fields = " ".join(
+            f"{name}: {_literal(value)}" for name, value in given.items() if value is not None
+        )
         extra = " ".join(f"{name} {{ {body} }}" for name, body in sections.items() if body)
         return (
             f"{self._algorithm} {{ {fields} }} {extra} seed: {int(self.random_state or 0)} "
@@ -424,6 +426,13 @@ class FactorModel:
 
 def _quoted(text: str) -> str:
     return json.dumps(str(text))
+
+
+def _literal(value) -> str:
+    """A parameter's value as text proto writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _quoted(value) if isinstance(value, str) else str(value)
 
 
 def _is_single(ids) -> bool:

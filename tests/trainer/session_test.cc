@@ -63,8 +63,13 @@ class AlgorithmTest : public ::testing::TestWithParam<std::tuple<std::string, st
   }
   const std::string& algorithm() const { return std::get<0>(GetParam()); }
   const std::string& target() const { return std::get<1>(GetParam()); }
+  // "als", or "ranking_warp" and so on.
   std::string config() const {
-    return algorithm() == "als" ? "als { factors: 8 iterations: 6 }" : algorithm() + " {}";
+    if (algorithm() == "als") return "als { factors: 8 iterations: 6 }";
+    const std::string prefix = "ranking_";
+    if (!algorithm().starts_with(prefix)) return algorithm() + " {}";
+    return "ranking { loss: \"" + algorithm().substr(prefix.size()) +
+           "\" factors: 8 epochs: 8 negative_samples: 8 batch_size: 8 deterministic: true }";
   }
   std::shared_ptr<Model> Train(std::shared_ptr<Interactions> data, int threads = 2) const {
     return penchant::Train(Options(config(), std::move(data)), threads, {}, target());
@@ -100,7 +105,7 @@ TEST_P(AlgorithmTest, InteractionsInBlocksGiveTheSameBits) {
     const AlgorithmEntry& entry = FindAlgorithm(resolved);
     entry.resolve(*data_, &resolved);
     const auto algorithm = entry.make(resolved);
-    algorithm->Initialize(*context, *data_, 1, nullptr, block_bytes);
+    algorithm->Initialize(*context, *data_, {.seed = 1, .block_bytes = block_bytes});
     algorithm->RunIteration(*context);
     EXPECT_GE(algorithm->Loss(*context), 0.0);
     return algorithm->TakeTables(*context);
@@ -139,18 +144,28 @@ TEST_P(AlgorithmTest, UsersWithoutInteractionsGetFiniteFactors) {
   ExpectFinite(Train(sparse)->factors.users);
 }
 
+std::string NameOf(const ::testing::TestParamInfo<std::tuple<std::string, std::string>>& info) {
+  return std::get<0>(info.param) + "_on_" + std::get<1>(info.param);
+}
+
 INSTANTIATE_TEST_SUITE_P(All, AlgorithmTest,
-                         ::testing::Combine(::testing::ValuesIn([] {
-                                              std::vector<std::string> names;
-                                              for (const auto& entry : Registry()) {
-                                                names.push_back(entry.name);
-                                              }
-                                              return names;
-                                            }()),
+                         ::testing::Combine(::testing::Values("als", "popularity"),
                                             ::testing::ValuesIn(testing::Targets())),
-                         [](const auto& info) {
-                           return std::get<0>(info.param) + "_on_" + std::get<1>(info.param);
-                         });
+                         NameOf);
+
+// Their steps are emulated one by one: the kernels' suite runs them under every schedule.
+INSTANTIATE_TEST_SUITE_P(Ranking, AlgorithmTest,
+                         ::testing::Combine(::testing::Values("ranking_bpr", "ranking_warp",
+                                                              "ranking_logistic", "ranking_ccl",
+                                                              "ranking_softmax"),
+                                            ::testing::ValuesIn([] {
+                                              std::vector<std::string> targets = testing::Targets();
+                                              std::erase_if(targets, [](const std::string& target) {
+                                                return target.find("_random") != std::string::npos;
+                                              });
+                                              return targets;
+                                            }())),
+                         NameOf);
 
 // ---- The session ----
 
@@ -175,6 +190,36 @@ TEST(SessionTest, ResumeEqualsAnUnbrokenRun) {
     EXPECT_EQ(first, stop_after + 1);
     ExpectSameBits(unbroken->factors.users, resumed->factors.users);
     ExpectSameBits(unbroken->factors.items, resumed->factors.items);
+  }
+}
+
+TEST(SessionTest, RankingResumesWithItsOptimizersState) {
+  const auto data = PlantedInteractions(60, 40, 2);
+  for (const char* optimizer : {"sgd", "adagrad", "adam"}) {
+    const std::string ranking = std::string("ranking { factors: 8 epochs: 6 deterministic: true ") +
+                                "learning_rate: 0.05 optimizer: \"" + optimizer + "\" }";
+    const auto unbroken = Train(Options(ranking, data));
+    EXPECT_TRUE(unbroken->factors.state.empty());
+    TemporaryFolder folder;
+    const std::string config = ranking + " checkpoint { directory: \"" + folder.root() + "\" }";
+    Train(Options(config, data), 2,
+          [](const IterationReport& report) { return report.iteration < 3; });
+    SessionOptions options = Options(config, data);
+    options.resume = true;
+    const auto resumed = Train(std::move(options), 1);
+    ExpectSameBits(unbroken->factors.users, resumed->factors.users);
+    ExpectSameBits(unbroken->factors.items, resumed->factors.items);
+  }
+}
+
+TEST(SessionTest, DivergingRankingSaysWhereAndWhatToDo) {
+  try {
+    Train(Options("ranking { factors: 8 epochs: 9 optimizer: \"sgd\" learning_rate: 1e6 }",
+                  PlantedInteractions(60, 40, 2)));
+    FAIL() << "did not diverge";
+  } catch (const NumericError& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("epoch"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("learning_rate"));
   }
 }
 

@@ -11,11 +11,11 @@
 #include "kernels/als/solve_rows.h"
 #include "kernels/base/errors.h"
 #include "kernels/base/log.h"
-#include "kernels/base/philox.h"
 #include "kernels/linalg/eigenbasis.h"
 #include "kernels/linalg/finite.h"
 #include "kernels/sparse/csr.h"
 #include "kernels/sparse/csr_blocks.h"
+#include "trainer/initial_tables.h"
 #include "trainer/registry.h"
 
 namespace penchant {
@@ -68,28 +68,29 @@ class Als : public Algorithm {
 
   int num_iterations() const override { return config_.iterations(); }
 
-  void Initialize(Context& context, const Interactions& interactions, uint64_t seed,
-                  const FactorTables* start, int64_t block_bytes) override {
+  void Initialize(Context& context, const Interactions& interactions,
+                  const TrainingStart& start) override {
+    iteration_ = start.iterations_done;
     const int64_t d = config_.factors();
     const CsrView user_items = interactions.user_items.view();
-    if (context.cuda() && block_bytes == 0) {
+    if (context.cuda() && start.block_bytes == 0) {
       // CUDA devices transpose faster than the other orientation travels.
       DeviceCsr by_user(context, user_items);
       item_users_ = CsrBlocks(Transpose(context, by_user.view(), by_user.nnz()));
       user_items_ = CsrBlocks(std::move(by_user));
     } else {
-      user_items_ = CsrBlocks(context, user_items, block_bytes);
-      item_users_ = CsrBlocks(context, interactions.item_users.view(), block_bytes);
+      user_items_ = CsrBlocks(context, user_items, start.block_bytes);
+      item_users_ = CsrBlocks(context, interactions.item_users.view(), start.block_bytes);
     }
     user_plans_ = Plan(context, user_items_, d);
     item_plans_ = Plan(context, item_users_, d);
     Matrix users(interactions.num_users(), d), items(interactions.num_items(), d);
-    if (start != nullptr) {
-      Copy(start->users, "users", &users);
-      Copy(start->items, "items", &items);
+    if (start.tables != nullptr) {
+      CopyRows(start.tables->users, "users", &users);
+      CopyRows(start.tables->items, "items", &items);
     } else {
       // The first half-iteration solves the users, so only the items need a start.
-      Draw(context, seed, &items);
+      DrawNormal(context, start.seed, 0.1 / std::sqrt(static_cast<double>(d)), &items);
     }
     users_ = DeviceMatrix(context, std::move(users));
     items_ = DeviceMatrix(context, std::move(items));
@@ -144,24 +145,6 @@ class Als : public Algorithm {
     return plans;
   }
 
-  static void Draw(Context& context, uint64_t seed, Matrix* items) {
-    const int64_t d = items->cols();
-    const float scale = 0.1f / std::sqrt(static_cast<float>(d));
-    const int64_t block = 1024;
-    context.ParallelFor((items->rows() + block - 1) / block, [&](int64_t b, int) {
-      const int64_t end = std::min(items->rows(), (b + 1) * block);
-      for (int64_t i = b * block; i < end; ++i) {
-        float* row = items->row(i);
-        for (int64_t k = 0; k < d; k += 2) {
-          const auto words = Philox(seed, static_cast<uint64_t>(i), static_cast<uint64_t>(k));
-          const auto normal = StandardNormal(words[0], words[1]);
-          row[k] = scale * normal[0];
-          if (k + 1 < d) row[k + 1] = scale * normal[1];
-        }
-      }
-    });
-  }
-
   // One half-iteration: `fixed` turns to its eigenbasis, `out` is solved against it.
   HalfReport Solve(Context& context, MatrixView<float> fixed, const CsrBlocks& observations,
                    const std::vector<RowPlan>& plans, MatrixView<float> out,
@@ -194,17 +177,6 @@ class Als : public Algorithm {
                            " rows were not positive definite in float32 and were solved again in "
                            "float64, first row ",
                            all.first_retried_row));
-    }
-  }
-
-  static void Copy(const Matrix& from, const char* side, Matrix* to) {
-    PENCHANT_REQUIRE(from.cols() == to->cols(), "the model to start from has ", from.cols(),
-                     " factors, the config ", to->cols());
-    PENCHANT_REQUIRE(from.rows() <= to->rows(), "the model to start from has ", from.rows(), " ",
-                     side, ", the interactions only ", to->rows(),
-                     "; read them with the model's dictionaries");
-    for (int64_t i = 0; i < from.rows(); ++i) {
-      std::copy(from.row(i), from.row(i) + from.cols(), to->row(i));
     }
   }
 
@@ -330,6 +302,7 @@ const AlgorithmEntry kAlsEntry = {
       return std::make_unique<AlsFoldIn>(std::move(model));
     },
     Estimate,
+    true,
 };
 
 }  // namespace penchant

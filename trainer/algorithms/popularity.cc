@@ -26,8 +26,8 @@ class Popularity : public Algorithm {
  public:
   int num_iterations() const override { return 1; }
 
-  void Initialize(Context& context, const Interactions& interactions, uint64_t, const FactorTables*,
-                  int64_t) override {
+  void Initialize(Context& context, const Interactions& interactions,
+                  const TrainingStart&) override {
     interactions_ = &interactions;
     users_ = DeviceMatrix(context, Ones(interactions.num_users()));
     items_ = DeviceMatrix(context, interactions.num_items(), 1);
@@ -94,6 +94,7 @@ const AlgorithmEntry kPopularityEntry = {
       return {{"user factors", shape.num_users * PaddedStride(1) * 4},
               {"item factors", shape.num_items * PaddedStride(1) * 4}};
     },
+    true,
 };
 
 }  // namespace penchant

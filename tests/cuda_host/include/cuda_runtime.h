@@ -5,6 +5,7 @@
 
 #include <math.h>
 
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstddef>
@@ -208,6 +209,9 @@ inline unsigned __ballot_sync(unsigned mask, bool predicate, PENCHANT_HERE) {
 template <typename T>
 T atomicAdd(T* address, T value) {
   return __atomic_fetch_add(address, value, __ATOMIC_RELAXED);
+}
+inline float atomicAdd(float* address, float value) {
+  return std::atomic_ref<float>(*address).fetch_add(value, std::memory_order_relaxed);
 }
 template <typename T>
 T atomicMin(T* address, T value) {

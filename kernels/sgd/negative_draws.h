@@ -1,0 +1,51 @@
+// Which items are drawn as negatives: a function of (seed, epoch, position of a positive, index),
+// so that every device draws the same.
+#ifndef PENCHANT_KERNELS_SGD_NEGATIVE_DRAWS_H_
+#define PENCHANT_KERNELS_SGD_NEGATIVE_DRAWS_H_
+
+#include <cstdint>
+
+#include "kernels/base/host_device.h"
+#include "kernels/base/philox.h"
+
+namespace penchant {
+
+// Walker's alias method: slot s stands for item s with probability accept[s], else for alias[s].
+// Without the tables all items are equally likely. On the device that draws.
+struct NegativeTable {
+  int64_t num_items = 0;
+  const float* accept = nullptr;
+  const int32_t* alias = nullptr;
+};
+
+// Draws until the item is no positive, this often.
+inline constexpr int kDrawRounds = 16;
+
+// Draw number `index` for the positive at `position` of the interactions.
+PENCHANT_HOST_DEVICE inline int32_t DrawItem(const NegativeTable& table, uint64_t seed,
+                                             int64_t epoch, int64_t position, int64_t index) {
+  const PhiloxWords words =
+      Philox(seed, static_cast<uint64_t>(position),
+             static_cast<uint64_t>(epoch) << 32 | static_cast<uint64_t>(index / 2));
+  const uint32_t first = words[index % 2 * 2], second = words[index % 2 * 2 + 1];
+  const auto count = static_cast<uint64_t>(table.num_items);
+  if (table.accept == nullptr) return static_cast<int32_t>(UniformBelow(first, second, count));
+  const auto slot = static_cast<int32_t>(static_cast<uint64_t>(first) * count >> 32);
+  return UniformOpen(second) < table.accept[slot] ? slot : table.alias[slot];
+}
+
+// The k-th of m negatives; -1 when kDrawRounds draws were all positives.
+template <typename IsPositive>
+PENCHANT_HOST_DEVICE inline int32_t DrawNegative(const NegativeTable& table, uint64_t seed,
+                                                 int64_t epoch, int64_t position, int64_t k,
+                                                 int64_t m, const IsPositive& is_positive) {
+  for (int round = 0; round < kDrawRounds; ++round) {
+    const int32_t item = DrawItem(table, seed, epoch, position, round * m + k);
+    if (!is_positive(item)) return item;
+  }
+  return -1;
+}
+
+}  // namespace penchant
+
+#endif  // PENCHANT_KERNELS_SGD_NEGATIVE_DRAWS_H_

@@ -1,0 +1,84 @@
+// The innermost part of ranking by SGD: steps of one user, one after the other. ranking_epoch.cc
+// draws them and calls the table of the selected instruction set.
+#ifndef PENCHANT_KERNELS_SGD_RANKING_BATCH_H_
+#define PENCHANT_KERNELS_SGD_RANKING_BATCH_H_
+
+#include <cstdint>
+
+#include "kernels/sgd/ranking_objective.h"
+
+namespace penchant {
+
+inline constexpr float kAdamMean = 0.9f;
+inline constexpr float kAdamSquare = 0.999f;
+inline constexpr float kOptimizerFloor = 1e-8f;  // added to roots of second moments
+
+// What an optimizer remembers of the rows of one table; null what it does not.
+struct RowMoments {
+  float* squares = nullptr;  // a row
+  float* steps = nullptr;    // a row: how often it moved
+  float* means = nullptr;    // rows x stride, as the table
+};
+
+struct RankingRule {
+  RankingLoss loss = RankingLoss::kBpr;
+  Optimizer optimizer = Optimizer::kSgd;
+  float learning_rate = 0;
+  float regularization = 0;
+  float margin = 0;
+  float negative_weight = 0;
+  int64_t batch = 1;
+  int64_t negatives = 1;
+  int64_t factors = 0;       // columns in use, the bias included
+  int64_t bias_column = -1;  // -1: none
+  int64_t num_items = 0;
+  const float* log_expected = nullptr;  // softmax: log(m q) of an item; null: log_expected_all
+  float log_expected_all = 0;
+  bool move_items = true;  // false: only the user moves
+
+  int64_t rows_a_step() const { return batch + negatives; }
+};
+
+struct RankingBatch {
+  float* user = nullptr;  // the row: no other thread has it
+  RowMoments user_moments;
+  int64_t user_row = 0;
+  float* items = nullptr;  // 64-byte aligned rows, zero-padded; other threads may move them
+  int64_t stride = 0;
+  RowMoments item_moments;
+  const int32_t* positives = nullptr;  // count, in steps of rule.batch
+  const int32_t* negatives = nullptr;  // rule.negatives a step; -1: none was found
+  int64_t count = 0;
+  float* scratch = nullptr;  // RankingScratchFloats(rule.rows_a_step(), stride), 64-byte aligned
+  // Where the steps' derivatives by the scores are kept, if not null, in the order positives
+  // (batch), negatives; and the user's row before each step.
+  float* derivatives = nullptr;
+  float* users = nullptr;
+  double loss = 0;      // out: summed over positives
+  int64_t failed = -1;  // out: first positive of the first step whose loss is not finite
+};
+
+inline int64_t RankingScratchFloats(int64_t rows_a_step, int64_t stride) {
+  return 4 * ((rows_a_step + 31) / 16 * 16) + stride;
+}
+
+// What a step of a user asks of an item.
+struct ItemPull {
+  const float* user = nullptr;  // the row before the step
+  float derivative = 0;
+};
+
+struct RankingBatchKernels {
+  void (*run)(const RankingRule& rule, RankingBatch* batch);
+  // Moves item `row` of `batch` by all pulls at once.
+  void (*move_item)(const RankingRule& rule, const RankingBatch& batch, int64_t row,
+                    const ItemPull* pulls, int64_t count);
+  // Scales rows to length 1.
+  void (*normalize)(float* table, int64_t rows, int64_t stride);
+};
+
+const RankingBatchKernels& SelectedRankingBatchKernels();
+
+}  // namespace penchant
+
+#endif  // PENCHANT_KERNELS_SGD_RANKING_BATCH_H_

@@ -1,0 +1,303 @@
+#include "kernels/sgd/ranking_epoch.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "kernels/base/errors.h"
+#include "kernels/base/isa.h"
+#include "kernels/base/memory.h"
+#include "kernels/cuda_ops.h"
+
+namespace penchant {
+
+#if defined(__x86_64__)
+extern const RankingBatchKernels kRankingBatchKernels_v3;
+extern const RankingBatchKernels kRankingBatchKernels_v4;
+#endif
+extern const RankingBatchKernels kRankingBatchKernels_v2;
+
+const RankingBatchKernels& SelectedRankingBatchKernels() {
+  switch (SelectedIsa()) {
+#if defined(__x86_64__)
+    case Isa::kV4:
+      return kRankingBatchKernels_v4;
+    case Isa::kV3:
+      return kRankingBatchKernels_v3;
+#endif
+    default:
+      return kRankingBatchKernels_v2;
+  }
+}
+
+void RankingObjective::Validate() const {
+  PENCHANT_REQUIRE(regularization >= 0 && std::isfinite(regularization),
+                   "regularization must be >= 0; got ", regularization);
+  PENCHANT_REQUIRE(batch >= 1 && batch <= 65536, "batch_size must be in [1, 65536]; got ", batch);
+  PENCHANT_REQUIRE(negatives >= 1 && negatives <= 65536,
+                   "negative_samples must be in [1, 65536]; got ", negatives);
+  PENCHANT_REQUIRE(margin >= -1 && margin < 1, "margin must be in [-1, 1); got ", margin);
+  PENCHANT_REQUIRE(negative_weight >= 0 && std::isfinite(negative_weight),
+                   "negative_weight must be >= 0; got ", negative_weight);
+}
+
+RankingRule RuleOf(const RankingEpoch& epoch, const RankingTables& tables) {
+  const RankingObjective& objective = epoch.objective;
+  RankingRule rule;
+  rule.loss = objective.loss;
+  rule.optimizer = epoch.optimizer;
+  rule.learning_rate = static_cast<float>(epoch.learning_rate);
+  rule.regularization = static_cast<float>(objective.regularization);
+  rule.margin = static_cast<float>(objective.margin);
+  rule.negative_weight = static_cast<float>(objective.negative_weight);
+  rule.batch = objective.batch;
+  rule.negatives = objective.negatives;
+  rule.factors = tables.items.cols;
+  rule.bias_column = objective.has_biases() ? tables.items.cols - 1 : -1;
+  rule.num_items = tables.items.rows;
+  rule.log_expected = epoch.log_expected;
+  rule.log_expected_all = static_cast<float>(
+      std::log(static_cast<double>(objective.negatives) / static_cast<double>(tables.items.rows)));
+  rule.move_items = epoch.move_items;
+  return rule;
+}
+
+namespace {
+
+constexpr int64_t kUsersAUnit = 16;
+constexpr int64_t kItemsAUnit = 64;
+// Rows drawn at a time, so that the next step's are known ahead.
+constexpr int64_t kRowsAtATime = 4096;
+
+// What the steps of a portion of users asked of items, step after step: row and derivative of each
+// of a step's places (-1: none), and the user's row before it.
+struct Pulls {
+  std::vector<int32_t> rows;
+  Buffer<float> derivatives;
+  Buffer<float> users;
+};
+
+// What one thread needs to walk users and to move items.
+class Walker {
+ public:
+  Walker(const RankingEpoch& epoch, const CsrView& user_items, const RankingTables& tables)
+      : epoch_(epoch),
+        rows_(user_items),
+        tables_(tables),
+        kernels_(SelectedRankingBatchKernels()),
+        rule_(RuleOf(epoch, tables)),
+        is_positive_((user_items.cols + 63) / 64),
+        scratch_(RankingScratchFloats(rule_.rows_a_step(), tables.items.stride)) {
+    batch_.items = tables.items.data;
+    batch_.stride = tables.items.stride;
+    batch_.user_moments = tables.user_moments;
+    batch_.item_moments = tables.item_moments;
+    batch_.scratch = scratch_.data();
+  }
+
+  // All steps of a user. With `pulls`, from step `step` of them on, items stay and are pulled.
+  void Walk(int32_t user, Pulls* pulls, int64_t step) {
+    const auto items = rows_.row_indices(user);
+    const float* values = rows_.row_values(user);
+    Mark(items, values, true);
+    batch_.user = tables_.users.row(user);
+    batch_.user_row = user;
+    const int64_t m = rule_.negatives;
+    const int64_t most_steps = std::max<int64_t>(1, kRowsAtATime / rule_.rows_a_step());
+    const int64_t first = epoch_.move_items ? rows_.offsets[user] : 0;
+    for (size_t j = 0; j < items.size() && report_.failed < 0; ++j) {
+      if (values != nullptr && !(values[j] > 0)) continue;
+      const int64_t position = first + static_cast<int64_t>(j);
+      if (static_cast<int64_t>(positives_.size()) % rule_.batch == 0) {
+        if (static_cast<int64_t>(positives_.size()) == most_steps * rule_.batch) {
+          step += Flush(pulls, step);
+        }
+        for (int64_t k = 0; k < m; ++k) {
+          negatives_.push_back(DrawNegative(
+              epoch_.negatives, epoch_.seed, epoch_.epoch, position, k, m,
+              [&](int32_t item) { return (is_positive_[item / 64] >> (item % 64) & 1) != 0; }));
+        }
+      }
+      positives_.push_back(items[j]);
+      positions_.push_back(position);
+    }
+    Flush(pulls, step);
+    Mark(items, values, false);
+  }
+
+  void MoveItem(int32_t row, std::span<const ItemPull> pulls) {
+    kernels_.move_item(rule_, batch_, row, pulls.data(), static_cast<int64_t>(pulls.size()));
+  }
+
+  // What was walked since the last call.
+  EpochReport TakeReport() { return std::exchange(report_, {}); }
+
+ private:
+  void Mark(std::span<const int32_t> items, const float* values, bool on) {
+    for (size_t j = 0; j < items.size(); ++j) {
+      if (values != nullptr && !(values[j] > 0)) continue;
+      const uint64_t bit = uint64_t{1} << (items[j] % 64);
+      uint64_t& word = is_positive_[items[j] / 64];
+      word = on ? word | bit : word & ~bit;
+    }
+  }
+
+  // Runs the steps drawn so far; returns how many.
+  int64_t Flush(Pulls* pulls, int64_t step) {
+    const auto count = static_cast<int64_t>(positives_.size());
+    const int64_t steps = (count + rule_.batch - 1) / rule_.batch;
+    if (count > 0 && report_.failed < 0) {
+      batch_.positives = positives_.data();
+      batch_.negatives = negatives_.data();
+      batch_.count = count;
+      if (pulls != nullptr) {
+        batch_.derivatives = pulls->derivatives.data() + step * rule_.rows_a_step();
+        batch_.users = pulls->users.data() + step * batch_.stride;
+        ListRows(steps, pulls->rows.data() + step * rule_.rows_a_step());
+      }
+      kernels_.run(rule_, &batch_);
+      report_.loss += batch_.loss;
+      report_.positives += count;
+      if (batch_.failed >= 0) report_.failed = positions_[batch_.failed];
+    }
+    positives_.clear();
+    positions_.clear();
+    negatives_.clear();
+    return steps;
+  }
+
+  void ListRows(int64_t steps, int32_t* rows) const {
+    const auto count = static_cast<int64_t>(positives_.size());
+    for (int64_t s = 0; s < steps; ++s) {
+      for (int64_t p = s * rule_.batch; p < (s + 1) * rule_.batch; ++p) {
+        *rows++ = p < count ? positives_[p] : -1;
+      }
+      for (int64_t k = 0; k < rule_.negatives; ++k) *rows++ = negatives_[s * rule_.negatives + k];
+    }
+  }
+
+  const RankingEpoch& epoch_;
+  const CsrView& rows_;
+  const RankingTables& tables_;
+  const RankingBatchKernels& kernels_;
+  const RankingRule rule_;
+  std::vector<uint64_t> is_positive_;  // a bit an item, of the user being walked
+  Buffer<float> scratch_;
+  std::vector<int32_t> positives_, negatives_;
+  std::vector<int64_t> positions_;
+  RankingBatch batch_;
+  EpochReport report_;
+};
+
+void Add(const EpochReport& part, EpochReport* sum) {
+  sum->loss += part.loss;
+  sum->positives += part.positives;
+  if (part.failed >= 0 && (sum->failed < 0 || part.failed < sum->failed)) sum->failed = part.failed;
+}
+
+using Walkers = std::vector<std::unique_ptr<Walker>>;
+
+void WalkAtOnce(Context& context, const EpochOrder& order, Walkers& walkers, EpochReport* report) {
+  context.ParallelFor((order.num_users() + kUsersAUnit - 1) / kUsersAUnit,
+                      [&](int64_t unit, int worker) {
+                        const int64_t begin = unit * kUsersAUnit;
+                        const int64_t end = std::min(order.num_users(), begin + kUsersAUnit);
+                        for (int64_t i = begin; i < end; ++i) {
+                          walkers[worker]->Walk(order.users()[i], nullptr, 0);
+                        }
+                      });
+  for (const auto& walker : walkers) Add(walker->TakeReport(), report);
+}
+
+void WalkInPortions(Context& context, const EpochOrder& order, const RankingRule& rule,
+                    int64_t stride, Walkers& walkers, EpochReport* report) {
+  const int64_t size = rule.rows_a_step();
+  Pulls pulls{std::vector<int32_t>(order.most_steps() * size),
+              Buffer<float>(order.most_steps() * size), Buffer<float>(order.most_steps() * stride)};
+  std::vector<uint64_t> places;     // item << 32 | place
+  std::vector<int64_t> item_begin;  // of places
+  for (const EpochOrder::Portion& portion : order.portions()) {
+    const int64_t users = portion.end - portion.begin;
+    std::vector<EpochReport> parts((users + kUsersAUnit - 1) / kUsersAUnit);
+    context.ParallelFor(static_cast<int64_t>(parts.size()), [&](int64_t unit, int worker) {
+      const int64_t begin = portion.begin + unit * kUsersAUnit;
+      for (int64_t i = begin; i < std::min(portion.end, begin + kUsersAUnit); ++i) {
+        walkers[worker]->Walk(order.users()[i], &pulls, order.first_steps()[i]);
+      }
+      parts[unit] = walkers[worker]->TakeReport();
+    });
+    for (const EpochReport& part : parts) Add(part, report);
+    if (report->failed >= 0) return;
+    places.clear();
+    for (int64_t place = 0; place < portion.steps * size; ++place) {
+      if (pulls.rows[place] < 0 || pulls.derivatives.data()[place] == 0.0f) continue;
+      places.push_back(static_cast<uint64_t>(pulls.rows[place]) << 32 |
+                       static_cast<uint64_t>(place));
+    }
+    std::sort(places.begin(), places.end());
+    item_begin.clear();
+    for (size_t i = 0; i < places.size(); ++i) {
+      if (i == 0 || places[i] >> 32 != places[i - 1] >> 32) {
+        item_begin.push_back(static_cast<int64_t>(i));
+      }
+    }
+    const auto items = static_cast<int64_t>(item_begin.size());
+    item_begin.push_back(static_cast<int64_t>(places.size()));
+    context.ParallelFor((items + kItemsAUnit - 1) / kItemsAUnit, [&](int64_t unit, int worker) {
+      std::vector<ItemPull> mine;
+      for (int64_t t = unit * kItemsAUnit; t < std::min(items, (unit + 1) * kItemsAUnit); ++t) {
+        mine.clear();
+        for (int64_t i = item_begin[t]; i < item_begin[t + 1]; ++i) {
+          const auto place = static_cast<int64_t>(places[i] & 0xffffffffu);
+          mine.push_back(
+              {pulls.users.data() + place / size * stride, pulls.derivatives.data()[place]});
+        }
+        walkers[worker]->MoveItem(static_cast<int32_t>(places[item_begin[t]] >> 32), mine);
+      }
+    });
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const RankingEpoch& epoch,
+                                                   const EpochOrder& order,
+                                                   const CsrView& user_items,
+                                                   const RankingTables& tables) {
+  PENCHANT_REQUIRE(user_items.rows == tables.users.rows && user_items.cols == tables.items.rows &&
+                       tables.users.cols == tables.items.cols,
+                   "RunRankingEpoch: the interactions are ", user_items.rows, " x ",
+                   user_items.cols, ", the tables ", tables.users.rows, " x ", tables.users.cols,
+                   " and ", tables.items.rows, " x ", tables.items.cols);
+  epoch.objective.Validate();
+  if (context.cuda()) {
+    return context.cuda()->ops().ranking_epoch(context, epoch, order, user_items, tables);
+  }
+  Walkers walkers;
+  for (int worker = 0; worker < context.num_threads(); ++worker) {
+    walkers.push_back(std::make_unique<Walker>(epoch, user_items, tables));
+  }
+  const auto report = std::make_shared<EpochReport>();
+  if (order.deterministic() && epoch.move_items) {
+    WalkInPortions(context, order, RuleOf(epoch, tables), tables.items.stride, walkers,
+                   report.get());
+  } else {
+    WalkAtOnce(context, order, walkers, report.get());
+  }
+  return report;
+}
+
+void NormalizeRows(Context& context, MatrixView<float> table) {
+  if (context.cuda()) return context.cuda()->ops().normalize_rows(context, table);
+  constexpr int64_t kRows = 4096;
+  context.ParallelFor((table.rows + kRows - 1) / kRows, [&](int64_t block, int) {
+    const int64_t begin = block * kRows;
+    SelectedRankingBatchKernels().normalize(table.row(begin), std::min(kRows, table.rows - begin),
+                                            table.stride);
+  });
+}
+
+}  // namespace penchant

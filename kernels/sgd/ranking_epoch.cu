@@ -1,0 +1,220 @@
+#include "kernels/base/thrust.cuh"
+#include "kernels/cuda_twins.cuh"
+#include "kernels/sgd/ranking_epoch.h"
+#include "kernels/sgd/ranking_steps.cuh"
+
+namespace penchant::PENCHANT_CUDA_NAMESPACE {
+namespace {
+
+constexpr int kWarps = 4;  // a block
+
+struct WarpReport {
+  double loss;
+  unsigned long long positives;
+};
+
+constexpr unsigned long long kNone = ~0ull;
+
+// Warps walk users [begin, end) of the order, each every warps-th. kItemsMove: items move at once,
+// pulled by all warps. Else they stay, and what they are asked is kept in `walk`, from each user's
+// first step on.
+template <bool kItemsMove>
+__global__ void WalkUsersKernel(RankingRule rule, Walk walk, const int32_t* order,
+                                const int64_t* first_steps, int64_t begin, int64_t end,
+                                CsrView rows, RankingTables tables, WarpReport* reports,
+                                unsigned long long* failed) {
+  PENCHANT_SHARED(shared);
+  const int warps_a_block = static_cast<int>(blockDim.x) / kWarpSize;
+  const int warp_in_block = __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kWarpSize, 0);
+  const int lane = threadIdx.x % kWarpSize;
+  const int64_t warp = int64_t{blockIdx.x} * warps_a_block + warp_in_block;
+  const int64_t warps = int64_t{gridDim.x} * warps_a_block;
+  const WarpMemory w = WarpMemoryOf(reinterpret_cast<float*>(shared), warp_in_block,
+                                    tables.items.stride, rule.rows_a_step());
+  for (int64_t i = begin + warp; i < end; i += warps) {
+    const int32_t user = order[i];
+    float* row = tables.users.data + user * tables.users.stride;
+    for (int64_t k = lane; k < tables.users.stride; k += kWarpSize) w.user[k] = row[k];
+    __syncwarp();
+    const int64_t first = rows.offsets[user];
+    const int64_t count = rows.offsets[user + 1] - first;
+    const Positives positives{rows.indices + first,
+                              rows.values != nullptr ? rows.values + first : nullptr, count};
+    int64_t step = kItemsMove ? 0 : first_steps[i];
+    WarpReport report = {0, 0};
+    bool good = true;
+    for (int64_t j = 0; j < count && good;) {
+      // The step's positives; lane 0 lists them.
+      int P = 0;
+      int64_t position = 0;
+      for (; j < count && P < rule.batch; ++j) {
+        if (!positives.Counts(j)) continue;
+        if (P == 0) position = (rule.move_items ? first : 0) + j;
+        if (lane == 0) w.rows[P] = positives.items[j];
+        ++P;
+      }
+      __syncwarp();
+      if (P == 0) break;
+      const float loss =
+          Step<kItemsMove>(rule, walk, tables, w, positives, user, P, position, step++, lane);
+      good = isfinite(loss);
+      if (!good && lane == 0) atomicMin(failed, static_cast<unsigned long long>(position));
+      report.loss += loss;
+      report.positives += P;
+      __syncwarp();
+    }
+    for (int64_t k = lane; k < tables.users.stride; k += kWarpSize) row[k] = w.user[k];
+    __syncwarp();
+    if (lane == 0) reports[user] = report;
+  }
+}
+
+// Sorted places of one item are its pulls, in order: the first one's warp moves the item.
+__global__ void MoveItemsKernel(RankingRule rule, const int32_t* items, const int64_t* places,
+                                int64_t count, Walk walk, RankingTables tables) {
+  PENCHANT_SHARED(shared);
+  const int warps_a_block = static_cast<int>(blockDim.x) / kWarpSize;
+  const int warp_in_block = __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kWarpSize, 0);
+  const int lane = threadIdx.x % kWarpSize;
+  const int64_t stride = tables.items.stride, size = rule.rows_a_step();
+  float* gradient = reinterpret_cast<float*>(shared) + warp_in_block * stride;
+  const int64_t i = int64_t{blockIdx.x} * warps_a_block + warp_in_block;
+  if (i >= count || items[i] < 0 || (i > 0 && items[i - 1] == items[i])) return;
+  const int32_t item = items[i];
+  float* v = tables.items.data + item * stride;
+  for (int64_t k = lane; k < stride; k += kWarpSize) gradient[k] = 0;
+  int pulls = 0;
+  for (int64_t j = i; j < count && items[j] == item; ++j) {
+    const float derivative = walk.derivatives[places[j]];
+    if (derivative == 0.0f) continue;
+    ++pulls;
+    const float* user = walk.users + places[j] / size * stride;
+    for (int64_t k = lane; k < stride; k += kWarpSize) gradient[k] += derivative * user[k];
+  }
+  if (pulls == 0) return;
+  const bool unit = rule.loss == RankingLoss::kCcl;
+  float b = rule.regularization * static_cast<float>(pulls);
+  if (unit) {
+    float product = 0;
+    for (int64_t k = lane; k < stride; k += kWarpSize) product += gradient[k] * v[k];
+    b = -SumOverWarp(product);
+  }
+  __syncwarp();
+  MoveRow(rule, v, stride, tables.item_moments, item, gradient, b, unit, /*bias_column=*/-1, lane);
+}
+
+__global__ void NumberPlaces(int64_t* places, int64_t count) {
+  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i < count) places[i] = i;
+}
+
+__global__ void ResetFailed(unsigned long long* failed) { *failed = kNone; }
+
+// sum = all reports, added in order: lanes take stretches, then lane 0 their sums.
+__global__ void SumReports(const WarpReport* reports, int64_t count, WarpReport* sum) {
+  PENCHANT_SHARED(shared);
+  auto* parts = reinterpret_cast<WarpReport*>(shared);
+  const int64_t stretch = (count + kWarpSize - 1) / kWarpSize;
+  WarpReport part = {0, 0};
+  for (int64_t i = threadIdx.x * stretch; i < (threadIdx.x + 1) * stretch && i < count; ++i) {
+    part.loss += reports[i].loss;
+    part.positives += reports[i].positives;
+  }
+  parts[threadIdx.x] = part;
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  for (int lane = 1; lane < kWarpSize; ++lane) {
+    part.loss += parts[lane].loss;
+    part.positives += parts[lane].positives;
+  }
+  *sum = part;
+}
+
+// A warp a row.
+__global__ void NormalizeRowsKernel(MatrixView<float> table) {
+  const int64_t warp = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) / kWarpSize;
+  if (warp >= table.rows) return;
+  const int lane = threadIdx.x % kWarpSize;
+  float* row = table.data + warp * table.stride;
+  float square = 0;
+  for (int64_t k = lane; k < table.stride; k += kWarpSize) square += row[k] * row[k];
+  square = SumOverWarp(square);
+  if (!(square > 0.0f)) return;
+  const float inverse = 1.0f / sqrtf(square);
+  for (int64_t k = lane; k < table.stride; k += kWarpSize) row[k] *= inverse;
+}
+
+}  // namespace
+
+std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const RankingEpoch& epoch,
+                                                   const EpochOrder& order, const CsrView& rows,
+                                                   const RankingTables& tables) {
+  const auto report = std::make_shared<EpochReport>();
+  if (rows.rows == 0) return report;
+  CudaDevice& device = *context.cuda();
+  const RankingRule rule = RuleOf(epoch, tables);
+  const int64_t stride = tables.items.stride, size = rule.rows_a_step();
+  const LaunchShape walkers{
+      0, kWarps * kWarpSize,
+      kWarps * WarpMemoryFloats(stride, size) * static_cast<int64_t>(sizeof(float))};
+  PENCHANT_REQUIRE(walkers.shared_bytes <= device.facts().shared_bytes, "batch_size=", rule.batch,
+                   " and negative_samples=", rule.negatives, " with ", tables.items.cols,
+                   " factors do not fit a CUDA block's shared memory; ask for fewer, or use "
+                   "device=\"cpu\"");
+  DeviceBuffer<WarpReport> reports(context, rows.rows), sum(context, 1);
+  DeviceBuffer<unsigned long long> failed(context, 1);
+  PENCHANT_LAUNCH(context, (LaunchShape{1, 1}), ResetFailed, failed.data());
+  Walk walk{epoch.negatives, epoch.seed, epoch.epoch, nullptr, nullptr, nullptr};
+  if (!order.deterministic() || !epoch.move_items) {
+    LaunchShape shape = walkers;
+    shape.blocks =
+        ResidentBlocks(context, WalkUsersKernel<true>, shape, DivideUp(rows.rows, kWarps));
+    PENCHANT_LAUNCH(context, shape, WalkUsersKernel<true>, rule, walk, order.users(), nullptr, 0,
+                    rows.rows, rows, tables, reports.data(), failed.data());
+  } else {
+    const int64_t most = order.most_steps() * size;
+    DeviceBuffer<int32_t> items(context, most);
+    DeviceBuffer<int64_t> places(context, most);
+    DeviceBuffer<float> derivatives(context, most), users(context, order.most_steps() * stride);
+    walk.rows = items.data();
+    walk.derivatives = derivatives.data();
+    walk.users = users.data();
+    for (const EpochOrder::Portion& portion : order.portions()) {
+      const int64_t count = portion.steps * size;
+      if (count == 0) continue;
+      LaunchShape shape = walkers;
+      shape.blocks = DivideUp(portion.end - portion.begin, kWarps);
+      PENCHANT_LAUNCH(context, shape, WalkUsersKernel<false>, rule, walk, order.users(),
+                      order.first_steps(), portion.begin, portion.end, rows, tables, reports.data(),
+                      failed.data());
+      PENCHANT_LAUNCH(context, (LaunchShape{DivideUp(count, 256), 256}), NumberPlaces,
+                      places.data(), count);
+      StableSortByKey(context, items.data(), places.data(), count, /*descending=*/false);
+      const LaunchShape movers{DivideUp(count, kWarps), kWarps * kWarpSize,
+                               kWarps * stride * static_cast<int64_t>(sizeof(float))};
+      PENCHANT_LAUNCH(context, movers, MoveItemsKernel, rule, items.data(), places.data(), count,
+                      walk, tables);
+    }
+  }
+  PENCHANT_LAUNCH(context,
+                  (LaunchShape{1, kWarpSize, kWarpSize * static_cast<int64_t>(sizeof(WarpReport))}),
+                  SumReports, reports.data(), rows.rows, sum.data());
+  device.ReadLater(sum.data(), sizeof(WarpReport), [report](const void* host) {
+    const auto& told = *static_cast<const WarpReport*>(host);
+    report->loss = told.loss;
+    report->positives = static_cast<int64_t>(told.positives);
+  });
+  device.ReadLater(failed.data(), sizeof(unsigned long long), [report](const void* host) {
+    const auto told = *static_cast<const unsigned long long*>(host);
+    if (told != kNone) report->failed = static_cast<int64_t>(told);
+  });
+  return report;
+}
+
+void NormalizeRows(Context& context, MatrixView<float> table) {
+  if (table.rows == 0) return;
+  PENCHANT_LAUNCH(context, (LaunchShape{DivideUp(table.rows * kWarpSize, 256), 256}),
+                  NormalizeRowsKernel, table);
+}
+
+}  // namespace penchant::PENCHANT_CUDA_NAMESPACE

@@ -1,0 +1,62 @@
+// One epoch of ranking by SGD: every positive once, against negatives drawn for it.
+#ifndef PENCHANT_KERNELS_SGD_RANKING_EPOCH_H_
+#define PENCHANT_KERNELS_SGD_RANKING_EPOCH_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "kernels/base/context.h"
+#include "kernels/base/view.h"
+#include "kernels/sgd/epoch_order.h"
+#include "kernels/sgd/ranking_batch.h"
+#include "kernels/sgd/ranking_objective.h"
+
+namespace penchant {
+
+struct RankingEpoch {
+  RankingObjective objective;
+  Optimizer optimizer = Optimizer::kSgd;
+  double learning_rate = 0.05;
+  NegativeTable negatives;
+  // Softmax: log(negatives q) of every item, q being how likely it is drawn; null: all alike.
+  const float* log_expected = nullptr;
+  uint64_t seed = 0;
+  int64_t epoch = 0;
+  // False: users alone move, as fold-in needs it. Draws are then the same for every user, so that a
+  // row does not depend on those beside it.
+  bool move_items = true;
+};
+
+// Everything on the context's device. Where the objective has biases, item rows end in theirs and
+// user rows in 1, after the other factors.
+struct RankingTables {
+  MatrixView<float> users, items;
+  RowMoments user_moments, item_moments;
+};
+
+struct EpochReport {
+  double loss = 0;  // summed over positives
+  int64_t positives = 0;
+  int64_t failed = -1;  // position of a positive whose step's loss is not finite; -1: none
+};
+
+// Visits the positive entries (value > 0, or no values) of `user_items` in order; a user's in steps
+// of objective.batch, which share objective.negatives draws. Deterministic orders give the same
+// bits for any number of threads, by letting the items of a portion of users move at once. Else
+// threads move shared items without locks, and the result depends on their timing (but not with one
+// thread, nor when items do not move). The report is there after context.Synchronize(). REQUIRES:
+// `order` is of user_items.
+std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const RankingEpoch& epoch,
+                                                   const EpochOrder& order,
+                                                   const CsrView& user_items,
+                                                   const RankingTables& tables);
+
+// The rule of an epoch, for both twins.
+RankingRule RuleOf(const RankingEpoch& epoch, const RankingTables& tables);
+
+// Scales the rows to length 1 (rows of zeros stay).
+void NormalizeRows(Context& context, MatrixView<float> table);
+
+}  // namespace penchant
+
+#endif  // PENCHANT_KERNELS_SGD_RANKING_EPOCH_H_
