@@ -23,6 +23,8 @@ struct AlgorithmEntry {
                                       int num_threads, bool cuda);
   // Whether interactions may visit a CUDA device in blocks.
   bool takes_blocks;
+  // Whether the last factor is no taste but a bias of the item, against 1 of every user.
+  bool (*has_biases)(const config::TrainConfig& config);
 };
 
 std::span<const AlgorithmEntry> Registry();

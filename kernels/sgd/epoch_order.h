@@ -1,4 +1,4 @@
-// In what order an epoch visits users, and how likely items are drawn as negatives.
+// In what order a part of an epoch visits users, and how likely items are drawn as negatives.
 #ifndef PENCHANT_KERNELS_SGD_EPOCH_ORDER_H_
 #define PENCHANT_KERNELS_SGD_EPOCH_ORDER_H_
 
@@ -9,20 +9,20 @@
 #include "kernels/base/context.h"
 #include "kernels/base/device_memory.h"
 #include "kernels/base/view.h"
-#include "kernels/sgd/negative_draws.h"
+#include "kernels/sgd/sampling.h"
 
 namespace penchant {
 
-// Users in an order that (seed, epoch) decide. Deterministic epochs work on a portion of them at a
-// time: all their steps against the same items, which then move by the sum.
+// Users in an order that seed, epoch and part decide. Deterministic epochs work on a portion of
+// them at a time: all their steps against the same items, which then move by the sum.
 class EpochOrder {
  public:
   // Steps of a portion, if not one user alone has more.
   static constexpr int64_t kPortionSteps = 1024;
 
   // `user_items`: on the host. `batch`: positives of a step.
-  EpochOrder(Context& context, const CsrView& user_items, int64_t batch, bool deterministic,
-             uint64_t seed, int64_t epoch);
+  EpochOrder(Context& context, const CsrView& user_items, const EpochPart& part, int64_t batch,
+             bool deterministic);
 
   bool deterministic() const { return !portions_.empty(); }
   int64_t num_users() const { return users_.size(); }

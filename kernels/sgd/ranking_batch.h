@@ -5,13 +5,16 @@
 
 #include <cstdint>
 
+#include "kernels/base/host_device.h"
 #include "kernels/sgd/ranking_objective.h"
 
 namespace penchant {
 
 inline constexpr float kAdamMean = 0.9f;
 inline constexpr float kAdamSquare = 0.999f;
-inline constexpr float kOptimizerFloor = 1e-8f;  // added to roots of second moments
+inline constexpr float kAdamFloor = 1e-8f;  // added to the root of the second moment
+// What AdaGrad's sums of squares start from: rows met rarely move as by SGD, not further.
+inline constexpr float kAdagradStart = 0.1f;
 
 // What an optimizer remembers of the rows of one table; null what it does not.
 struct RowMoments {
@@ -29,14 +32,14 @@ struct RankingRule {
   float negative_weight = 0;
   int64_t batch = 1;
   int64_t negatives = 1;
-  int64_t factors = 0;       // columns in use, the bias included
+  int64_t factors = 0;       // columns in use, the bias not counted
   int64_t bias_column = -1;  // -1: none
   int64_t num_items = 0;
   const float* log_expected = nullptr;  // softmax: log(m q) of an item; null: log_expected_all
   float log_expected_all = 0;
   bool move_items = true;  // false: only the user moves
 
-  int64_t rows_a_step() const { return batch + negatives; }
+  PENCHANT_HOST_DEVICE int64_t rows_a_step() const { return batch + negatives; }
 };
 
 struct RankingBatch {

@@ -231,7 +231,7 @@ float Rate(const RankingRule& rule, const RowMoments& moments, int64_t row, floa
     case Optimizer::kAdagrad: {
       const float sum = LoadOne(moments.squares + row) + square;
       StoreOne(moments.squares + row, sum);
-      return rule.learning_rate / (__builtin_sqrtf(sum) + kOptimizerFloor);
+      return rule.learning_rate / __builtin_sqrtf(kAdagradStart + sum);
     }
     case Optimizer::kAdam: {
       const float sum =
@@ -241,11 +241,16 @@ float Rate(const RankingRule& rule, const RowMoments& moments, int64_t row, floa
       StoreOne(moments.steps + row, steps);
       const float square_share = 1.0f - __builtin_powf(kAdamSquare, steps);
       const float mean_share = 1.0f - __builtin_powf(kAdamMean, steps);
-      return rule.learning_rate /
-             (mean_share * (__builtin_sqrtf(sum / square_share) + kOptimizerFloor));
+      return rule.learning_rate / (mean_share * (__builtin_sqrtf(sum / square_share) + kAdamFloor));
     }
   }
   return 0;
+}
+
+// The mean square of a gradient's elements, given the sum of all their squares.
+PENCHANT_INLINE float MeanSquare(const RankingRule& rule, const float* gradient, float sum) {
+  if (rule.bias_column >= 0) sum -= gradient[rule.bias_column] * gradient[rule.bias_column];
+  return sum / static_cast<float>(rule.factors);
 }
 
 // Moves a row against `gradient`, whose elements' mean square is `square`; to length 1 if `unit`.
@@ -335,8 +340,9 @@ void Move(const RankingRule& rule, const RankingBatch& batch, const Lists& lists
   const bool unit = rule.loss == RankingLoss::kCcl;
   const int64_t stride = batch.stride;
   float* gradient = lists.gradient;
-  const float user_square =
-      rule.optimizer == Optimizer::kSgd || unit ? 1.0f : Dot(batch.user, batch.user, stride);
+  const float user_square = rule.optimizer == Optimizer::kSgd || unit
+                                ? 1.0f
+                                : Dot(batch.user, batch.user, stride) - 1.0f;  // the bias's
   for (int64_t k = 0; k < stride; k += kLanes) Store(gradient + k, Vec{});
   float radial = 0;
   for (int64_t c = 0; c < P + N; ++c) {
@@ -360,7 +366,7 @@ void Move(const RankingRule& rule, const RankingBatch& batch, const Lists& lists
     square += g * g;
   }
   MoveRow(rule, batch.user, stride, batch.user_moments, batch.user_row, gradient,
-          Sum(square) / static_cast<float>(rule.factors), unit);
+          MeanSquare(rule, gradient, Sum(square)), unit);
   if (rule.bias_column >= 0) batch.user[rule.bias_column] = 1.0f;
 }
 
@@ -432,7 +438,7 @@ void MoveItem(const RankingRule& rule, const RankingBatch& batch, int64_t row,
     square += g * g;
   }
   MoveRow(rule, v, stride, batch.item_moments, row, gradient,
-          Sum(square) / static_cast<float>(rule.factors), unit);
+          MeanSquare(rule, gradient, Sum(square)), unit);
 }
 
 void Normalize(float* table, int64_t rows, int64_t stride) {

@@ -55,7 +55,7 @@ RankingRule RuleOf(const RankingEpoch& epoch, const RankingTables& tables) {
   rule.negative_weight = static_cast<float>(objective.negative_weight);
   rule.batch = objective.batch;
   rule.negatives = objective.negatives;
-  rule.factors = tables.items.cols;
+  rule.factors = tables.items.cols - (objective.has_biases() ? 1 : 0);
   rule.bias_column = objective.has_biases() ? tables.items.cols - 1 : -1;
   rule.num_items = tables.items.rows;
   rule.log_expected = epoch.log_expected;
@@ -109,15 +109,15 @@ class Walker {
     const int64_t most_steps = std::max<int64_t>(1, kRowsAtATime / rule_.rows_a_step());
     const int64_t first = epoch_.move_items ? rows_.offsets[user] : 0;
     for (size_t j = 0; j < items.size() && report_.failed < 0; ++j) {
-      if (values != nullptr && !(values[j] > 0)) continue;
       const int64_t position = first + static_cast<int64_t>(j);
+      if ((values != nullptr && !(values[j] > 0)) || !epoch_.part.Has(position)) continue;
       if (static_cast<int64_t>(positives_.size()) % rule_.batch == 0) {
         if (static_cast<int64_t>(positives_.size()) == most_steps * rule_.batch) {
           step += Flush(pulls, step);
         }
         for (int64_t k = 0; k < m; ++k) {
           negatives_.push_back(DrawNegative(
-              epoch_.negatives, epoch_.seed, epoch_.epoch, position, k, m,
+              epoch_.negatives, epoch_.part, position, k, m,
               [&](int32_t item) { return (is_positive_[item / 64] >> (item % 64) & 1) != 0; }));
         }
       }

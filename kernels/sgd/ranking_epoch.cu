@@ -48,8 +48,9 @@ __global__ void WalkUsersKernel(RankingRule rule, Walk walk, const int32_t* orde
       int P = 0;
       int64_t position = 0;
       for (; j < count && P < rule.batch; ++j) {
-        if (!positives.Counts(j)) continue;
-        if (P == 0) position = (rule.move_items ? first : 0) + j;
+        const int64_t here = (rule.move_items ? first : 0) + j;
+        if (!positives.Counts(j) || !walk.part.Has(here)) continue;
+        if (P == 0) position = here;
         if (lane == 0) w.rows[P] = positives.items[j];
         ++P;
       }
@@ -100,7 +101,8 @@ __global__ void MoveItemsKernel(RankingRule rule, const int32_t* items, const in
     b = -SumOverWarp(product);
   }
   __syncwarp();
-  MoveRow(rule, v, stride, tables.item_moments, item, gradient, b, unit, /*bias_column=*/-1, lane);
+  MoveRow(rule, v, stride, tables.item_moments, item, gradient, b, unit, /*constant_column=*/-1,
+          lane);
 }
 
 __global__ void NumberPlaces(int64_t* places, int64_t count) {
@@ -164,7 +166,7 @@ std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const Ranki
   DeviceBuffer<WarpReport> reports(context, rows.rows), sum(context, 1);
   DeviceBuffer<unsigned long long> failed(context, 1);
   PENCHANT_LAUNCH(context, (LaunchShape{1, 1}), ResetFailed, failed.data());
-  Walk walk{epoch.negatives, epoch.seed, epoch.epoch, nullptr, nullptr, nullptr};
+  Walk walk{epoch.negatives, epoch.part, nullptr, nullptr, nullptr};
   if (!order.deterministic() || !epoch.move_items) {
     LaunchShape shape = walkers;
     shape.blocks =

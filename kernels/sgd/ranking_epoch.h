@@ -1,4 +1,5 @@
-// One epoch of ranking by SGD: every positive once, against negatives drawn for it.
+// An epoch of ranking by SGD, or a part of one: every positive once, against negatives drawn for
+// it.
 #ifndef PENCHANT_KERNELS_SGD_RANKING_EPOCH_H_
 #define PENCHANT_KERNELS_SGD_RANKING_EPOCH_H_
 
@@ -20,8 +21,7 @@ struct RankingEpoch {
   NegativeTable negatives;
   // Softmax: log(negatives q) of every item, q being how likely it is drawn; null: all alike.
   const float* log_expected = nullptr;
-  uint64_t seed = 0;
-  int64_t epoch = 0;
+  EpochPart part;
   // False: users alone move, as fold-in needs it. Draws are then the same for every user, so that a
   // row does not depend on those beside it.
   bool move_items = true;
@@ -40,12 +40,12 @@ struct EpochReport {
   int64_t failed = -1;  // position of a positive whose step's loss is not finite; -1: none
 };
 
-// Visits the positive entries (value > 0, or no values) of `user_items` in order; a user's in steps
-// of objective.batch, which share objective.negatives draws. Deterministic orders give the same
-// bits for any number of threads, by letting the items of a portion of users move at once. Else
-// threads move shared items without locks, and the result depends on their timing (but not with one
-// thread, nor when items do not move). The report is there after context.Synchronize(). REQUIRES:
-// `order` is of user_items.
+// Visits the positive entries (value > 0, or no values) of `user_items` that are of the part, in
+// order; a user's in steps of objective.batch, which share objective.negatives draws. Deterministic
+// orders give the same bits for any number of threads, by letting the items of a portion of users
+// move at once. Else threads move shared items without locks, and the result depends on their
+// timing (but not with one thread, nor when items do not move). The report is there after
+// context.Synchronize(). REQUIRES: `order` is of user_items and the part.
 std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const RankingEpoch& epoch,
                                                    const EpochOrder& order,
                                                    const CsrView& user_items,

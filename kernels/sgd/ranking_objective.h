@@ -22,7 +22,7 @@ namespace penchant {
 enum class RankingLoss { kBpr, kWarp, kLogistic, kCcl, kSoftmax };
 
 // How a row moves against its gradient g. AdaGrad and Adam keep one second moment a row, the mean
-// square of g's elements; Adam (0.9, 0.999) also the mean gradient.
+// square of g's elements but the bias; Adam (0.9, 0.999) also the mean gradient.
 enum class Optimizer { kSgd, kAdagrad, kAdam };
 
 struct RankingObjective {

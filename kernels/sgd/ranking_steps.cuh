@@ -4,17 +4,16 @@
 #define PENCHANT_KERNELS_SGD_RANKING_STEPS_CUH_
 
 #include "kernels/base/cuda.cuh"
-#include "kernels/sgd/negative_draws.h"
 #include "kernels/sgd/ranking_batch.h"
 #include "kernels/sgd/ranking_epoch.h"
+#include "kernels/sgd/sampling.h"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
 // From where a walk's negatives come, and where it keeps what it asks of items (null: they move).
 struct Walk {
   NegativeTable negatives;
-  uint64_t seed;
-  int64_t epoch;
+  EpochPart part;
   int32_t* rows;       // of every place of every step; -1: none
   float* derivatives;  // likewise
   float* users;        // the user's row before every step
@@ -223,7 +222,7 @@ __device__ inline float RateOf(const RankingRule& rule, const RowMoments& moment
     if (rule.optimizer == Optimizer::kAdagrad) {
       const float sum = before + square;
       StoreRelaxed(moments.squares + row, sum);
-      rate = rule.learning_rate / (sqrtf(sum) + kOptimizerFloor);
+      rate = rule.learning_rate / sqrtf(kAdagradStart + sum);
     } else {
       const float sum = kAdamSquare * before + (1.0f - kAdamSquare) * square;
       const float steps = LoadRelaxed(moments.steps + row) + 1.0f;
@@ -231,20 +230,21 @@ __device__ inline float RateOf(const RankingRule& rule, const RowMoments& moment
       StoreRelaxed(moments.steps + row, steps);
       const float square_share = 1.0f - powf(kAdamSquare, steps);
       const float mean_share = 1.0f - powf(kAdamMean, steps);
-      rate = rule.learning_rate / (mean_share * (sqrtf(sum / square_share) + kOptimizerFloor));
+      rate = rule.learning_rate / (mean_share * (sqrtf(sum / square_share) + kAdamFloor));
     }
   }
   return __shfl_sync(kAllLanes, rate, 0);
 }
 
-// Moves a row against `gradient` + b row; to length 1 if `unit`. `bias_column`: stays 1; -1: none.
+// Moves a row against `gradient` + b row; to length 1 if `unit`. `constant_column`: stays 1; -1:
+// none.
 __device__ inline void MoveRow(const RankingRule& rule, float* v, int64_t stride,
                                const RowMoments& moments, int64_t row, float* gradient, float b,
-                               bool unit, int64_t bias_column, int lane) {
+                               bool unit, int64_t constant_column, int lane) {
   float square = 0;
   for (int64_t k = lane; k < stride; k += kWarpSize) {
     const float g = gradient[k] + b * v[k];
-    square += g * g;
+    if (k != rule.bias_column) square += g * g;
     gradient[k] = g;
   }
   square = SumOverWarp(square) / static_cast<float>(rule.factors);
@@ -257,7 +257,7 @@ __device__ inline void MoveRow(const RankingRule& rule, float* v, int64_t stride
       g = kAdamMean * mean[k] + (1.0f - kAdamMean) * g;
       mean[k] = g;
     }
-    const float now = k == bias_column ? 1.0f : v[k] - rate * g;
+    const float now = k == constant_column ? 1.0f : v[k] - rate * g;
     v[k] = now;
     length += now * now;
   }
@@ -328,7 +328,7 @@ __device__ inline void Move(const RankingRule& rule, const RankingTables& tables
   float user_square = 0, radial = 0;
   for (int64_t k = lane; k < stride; k += kWarpSize) {
     w.gradient[k] = 0;
-    user_square += w.user[k] * w.user[k];
+    if (k != rule.bias_column) user_square += w.user[k] * w.user[k];
   }
   user_square = SumOverWarp(user_square);
   const int end = static_cast<int>(rule.rows_a_step());
@@ -359,7 +359,7 @@ __device__ inline float Step(const RankingRule& rule, const Walk& walk, const Ra
   int found = 0;
   for (int p = P + lane; p < batch; p += kWarpSize) w.rows[p] = -1;
   for (int k = lane; k < m; k += kWarpSize) {
-    const int32_t row = DrawNegative(walk.negatives, walk.seed, walk.epoch, position, k, m,
+    const int32_t row = DrawNegative(walk.negatives, walk.part, position, k, m,
                                      [&](int32_t drawn) { return positives.Has(drawn); });
     w.rows[batch + k] = row;
     found += row >= 0;

@@ -13,9 +13,11 @@
 namespace penchant::python {
 namespace {
 
-// Rows scaled to length one; zero rows stay zero.
-Matrix Normalized(MatrixView<const float> table) {
-  Matrix normalized(table.rows, table.cols);
+// Rows without their last `biases` columns (which become zero) scaled to length one; zero rows stay
+// zero.
+Matrix Normalized(MatrixView<const float> table, int64_t biases) {
+  table.cols -= biases;
+  Matrix normalized(table.rows, table.cols + biases);
   for (int64_t i = 0; i < table.rows; ++i) {
     double square = 0;
     for (int64_t k = 0; k < table.cols; ++k) square += double{table.row(i)[k]} * table.row(i)[k];
@@ -71,11 +73,17 @@ class PyModel {
     return Top(context, &items_, 'i', ToMatrix(queries), k, exclusions, denied, subset);
   }
 
+  // Whether the last factor is an item bias.
+  bool has_biases() const {
+    const config::TrainConfig& config = model_->manifest.config();
+    return FindAlgorithm(config).has_biases(config);
+  }
+
   py::tuple MostSimilar(Context& context, const std::string& side, const Array<float>& queries,
                         int64_t k, const py::object& denied, const py::object& subset) {
     const bool items = side == "items";
     return Top(context, items ? &item_cosine_ : &user_cosine_, items ? 'I' : 'U',
-               Normalized(ToMatrix(queries).view()), k, py::none(), denied, subset);
+               Normalized(ToMatrix(queries).view(), has_biases()), k, py::none(), denied, subset);
   }
 
   py::array_t<float> FoldInUsers(Context& context, const py::tuple& user_items) {
@@ -130,8 +138,8 @@ class PyModel {
   DeviceMatrix Rows(Context& context, char side) const {
     const FactorTables& tables = model_->factors;
     if (side == 'i') return DeviceMatrix(context, tables.items.view());
-    return DeviceMatrix(context,
-                        Normalized(side == 'I' ? tables.items.view() : tables.users.view()));
+    return DeviceMatrix(
+        context, Normalized(side == 'I' ? tables.items.view() : tables.users.view(), has_biases()));
   }
 
   py::tuple Top(Context& context, Searchable* kept, char side, const Matrix& queries, int64_t k,
@@ -220,6 +228,7 @@ void BindModel(py::module_& m) {
       .def("top_items", &PyModel::TopItems, py::arg("context"), py::arg("queries"), py::arg("k"),
            py::arg("exclusions") = py::none(), py::arg("denied") = py::none(),
            py::arg("subset") = py::none())
+      .def_property_readonly("has_biases", &PyModel::has_biases)
       .def("most_similar", &PyModel::MostSimilar, py::arg("context"), py::arg("side"),
            py::arg("queries"), py::arg("k"), py::arg("denied") = py::none(),
            py::arg("subset") = py::none())

@@ -111,6 +111,8 @@ class Model:
         denied: NDArray[np.uint8] | None = None,
         subset: NDArray[np.int32] | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
+    @property
+    def has_biases(self) -> bool: ...
     def most_similar(
         self,
         context: Context,

@@ -77,13 +77,14 @@ def evaluate(
     DataError
         When train and test share pairs.
     """
+    core = model._fitted()  # its tables score: what an estimator shows of them may leave biases out
     cutoffs = [k] if isinstance(k, (int, np.integer)) else list(k)
     if train is None:
         train = model._training_interactions()
     result = _penchant.evaluate(
         model._context(),
-        model.user_factors,
-        model.item_factors,
+        core.user_factors,
+        core.item_factors,
         _parts(test, "test"),
         None if train is None else _parts(train, "train"),
         cutoffs,

@@ -13,6 +13,7 @@
 #include "kernels/score/gather_rows.h"
 #include "kernels/score/ranking_metrics.h"
 #include "kernels/score/top_k.h"
+#include "kernels/sgd/ranking_epoch.h"
 #include "kernels/sparse/csr.h"
 #include "tests/cuda_host/grid.h"
 #include "tests/support/devices.h"
@@ -60,6 +61,22 @@ void LaunchAll(Context& context, int64_t factors) {
   context.Synchronize();
 }
 
+void RankOnce(Context& context, int64_t factors) {
+  const Csr host = testing::RandomCsr({5, 9}, 40, 1, true);
+  const DeviceCsr rows(context, host.view());
+  RankingEpoch epoch;
+  epoch.objective = {RankingLoss::kBpr, 0.01, 4, 64, 0.0, 1.0};
+  epoch.negatives = {.num_items = 40};
+  DeviceMatrix users(context, testing::RandomMatrix(2, factors, 2, 0.1f));
+  DeviceMatrix items(context, testing::RandomMatrix(40, factors, 3, 0.1f));
+  for (bool deterministic : {false, true}) {
+    const EpochOrder order(context, host.view(), epoch.part, epoch.objective.batch, deterministic);
+    RunRankingEpoch(context, epoch, order, rows.view(), {users.view(), items.view(), {}, {}});
+  }
+  NormalizeRows(context, items.view());
+  context.Synchronize();
+}
+
 void BuildOnce(Context& context) {
   const std::vector<int32_t> ids = {0, 1, 1};
   const auto rows = Upload<int32_t>(context, ids);
@@ -82,6 +99,7 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     factors = std::atoi(argv[i]);
     penchant::LaunchAll(*context, factors);
+    penchant::RankOnce(*context, factors);
     penchant::BuildOnce(*context);
   }
   return 0;

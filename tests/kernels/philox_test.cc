@@ -9,8 +9,7 @@ namespace {
 
 // Known answers of the Random123 distribution (kat_vectors, philox4x32 10).
 TEST(PhiloxTest, KnownAnswers) {
-  EXPECT_EQ(Philox(0, 0, 0),
-            (PhiloxWords{{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}}));
+  EXPECT_EQ(Philox(0, 0, 0), (PhiloxWords{{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}}));
   EXPECT_EQ(Philox(~uint64_t{0}, ~uint64_t{0}, ~uint64_t{0}),
             (PhiloxWords{{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}}));
 }

@@ -103,11 +103,13 @@ Row Derivative(Row* at, const std::function<double()>& loss) {
 void MoveBy(const RankingEpoch& e, char side, int64_t index, const Row& gradient, Row* row,
             OracleTables* tables) {
   const std::pair<char, int64_t> key{side, index};
-  const double square = DotOf(gradient, gradient) / static_cast<double>(gradient.size());
+  const double bias = e.objective.has_biases() ? gradient.back() : 0;
+  const double square = (DotOf(gradient, gradient) - bias * bias) /
+                        static_cast<double>(gradient.size() - (e.objective.has_biases() ? 1 : 0));
   Row direction = gradient;
   double rate = e.learning_rate;
   if (e.optimizer == Optimizer::kAdagrad) {
-    rate /= std::sqrt(tables->squares[key] += square) + 1e-8;
+    rate /= std::sqrt(0.1 + (tables->squares[key] += square));
   } else if (e.optimizer == Optimizer::kAdam) {
     double& sum = tables->squares[key];
     sum = 0.999 * sum + 0.001 * square;
@@ -131,8 +133,8 @@ std::vector<int32_t> NegativesOf(const RankingEpoch& e, const CsrView& rows, int
   const float* values = rows.row_values(user);
   std::vector<int32_t> found;
   for (int64_t k = 0; k < e.objective.negatives; ++k) {
-    const int32_t item = DrawNegative(
-        e.negatives, e.seed, e.epoch, position, k, e.objective.negatives, [&](int32_t drawn) {
+    const int32_t item =
+        DrawNegative(e.negatives, e.part, position, k, e.objective.negatives, [&](int32_t drawn) {
           const auto it = std::find(items.begin(), items.end(), drawn);
           return it != items.end() && (values == nullptr || values[it - items.begin()] > 0);
         });
@@ -249,8 +251,8 @@ Trained RunEpochs(Context& context, RankingEpoch epoch, const CsrView& host, Mat
   epoch.negatives = negatives.table();
   Trained result;
   for (int e = 0; e < epochs; ++e) {
-    epoch.epoch = e;
-    const EpochOrder order(context, host, epoch.objective.batch, deterministic, epoch.seed, e);
+    epoch.part.epoch = e;
+    const EpochOrder order(context, host, epoch.part, epoch.objective.batch, deterministic);
     const auto report =
         RunRankingEpoch(context, epoch, order, rows.view(),
                         {user_table.view(), item_table.view(), view(user_state), view(item_state)});
@@ -270,7 +272,7 @@ RankingEpoch EpochWith(RankingLoss loss, Optimizer optimizer) {
   epoch.objective = {loss, 0.02, 3, 5, 0.1, 2.5};
   epoch.optimizer = optimizer;
   epoch.learning_rate = 0.05;
-  epoch.seed = 11;
+  epoch.part.seed = 11;
   return epoch;
 }
 
@@ -298,7 +300,7 @@ TEST_P(RankingTest, EveryLossAndOptimizerFollowsItsNumericDerivative) {
       double oracle_loss = 0;
       for (int e = 0; e < 2; ++e) {
         RankingEpoch with = epoch;
-        with.epoch = e;
+        with.part.epoch = e;
         with.negatives = {.num_items = 40};
         oracle_loss = OracleEpoch(with, rows.view(), &wanted);
       }
@@ -389,8 +391,8 @@ TEST(NegativesTest, AreDrawnByWeightAndAreNeverPositives) {
   const int64_t draws = 200000;
   std::vector<double> seen(5), even(5);
   for (int64_t p = 0; p < draws; ++p) {
-    ++seen[DrawItem(weighted.table(), 7, 0, p, 0)];
-    ++even[DrawItem(uniform.table(), 7, 0, p, 1)];
+    ++seen[DrawItem(weighted.table(), {.seed = 7}, p, 0)];
+    ++even[DrawItem(uniform.table(), {.seed = 7}, p, 1)];
   }
   for (int i = 0; i < 5; ++i) {
     EXPECT_NEAR(seen[i] / draws, weights[i] / 10, 0.005);
@@ -399,10 +401,10 @@ TEST(NegativesTest, AreDrawnByWeightAndAreNeverPositives) {
   EXPECT_EQ(seen[1], 0);
   for (int64_t p = 0; p < 1000; ++p) {
     const int32_t item =
-        DrawNegative(uniform.table(), 7, 0, p, 0, 1, [](int32_t i) { return i < 4; });
+        DrawNegative(uniform.table(), {.seed = 7}, p, 0, 1, [](int32_t i) { return i < 4; });
     EXPECT_TRUE(item == 4 || item == -1);
   }
-  EXPECT_EQ(DrawNegative(uniform.table(), 7, 0, 0, 0, 1, [](int32_t) { return true; }), -1);
+  EXPECT_EQ(DrawNegative(uniform.table(), {.seed = 7}, 0, 0, 1, [](int32_t) { return true; }), -1);
 }
 
 TEST(RankingObjectiveTest, NamesWhatIsOutsideItsDomain) {

@@ -12,10 +12,21 @@ import penchant
 import penchant.sparse
 import pyarrow as pa
 import pytest
-from penchant import ImplicitALS, Interactions, Popularity
+from penchant import ImplicitALS, Interactions, Popularity, RankingMF
 from scipy import sparse
 
-ESTIMATORS = [lambda: ImplicitALS(factors=8, iterations=4), Popularity]
+ESTIMATORS = [
+    lambda: ImplicitALS(factors=8, iterations=4),
+    lambda: RankingMF(factors=8, epochs=5, negative_samples=8, deterministic=True),
+    lambda: RankingMF("ccl", factors=8, epochs=5, negative_samples=8, deterministic=True),
+    Popularity,
+]
+
+
+def scores_of(model) -> np.ndarray:
+    """Users x items, from what the estimator shows."""
+    scores = model.user_factors.astype(np.float64) @ model.item_factors.astype(np.float64).T
+    return scores + getattr(model, "item_biases", 0.0)
 
 
 @pytest.fixture(params=ESTIMATORS)
@@ -44,7 +55,7 @@ def test_a_batch_equals_its_users_one_by_one(fitted, likes):
 
 
 def test_lists_match_brute_force(fitted, likes):
-    scores = fitted.user_factors.astype(np.float64) @ fitted.item_factors.astype(np.float64).T
+    scores = scores_of(fitted)
     scores[likes.toarray() != 0] = -np.inf
     got = fitted.recommend(np.arange(300), likes, N=10)[1]
     for user in range(300):
@@ -107,8 +118,8 @@ def test_a_foreign_reader_opens_the_model(fitted, tmp_path):
     path = tmp_path / "m.safetensors"
     fitted.save(path)
     tensors = load_file(path)
-    np.testing.assert_array_equal(tensors["user_factors"], fitted.user_factors)
-    np.testing.assert_array_equal(tensors["item_factors"], fitted.item_factors)
+    np.testing.assert_array_equal(tensors["user_factors"], fitted._core.user_factors)
+    np.testing.assert_array_equal(tensors["item_factors"], fitted._core.item_factors)
     with safe_open(path, "np") as file:
         manifest = json.loads(file.metadata()["penchant.manifest"])
     assert manifest["algorithm"] == fitted._algorithm
@@ -157,7 +168,7 @@ def test_partial_fit_adds_users_and_items(fitted, likes):
     model.partial_fit_users([7, 300], sparse.vstack([likes[0], likes[1]]).tocsr())
     assert model.user_factors.shape[0] == 301
     np.testing.assert_allclose(
-        model.user_factors[300] @ model.item_factors[5],
+        scores_of(model)[300, 5],
         (model.recommend(300, likes[1], N=1, items=[5], filter_already_liked_items=False)[1][0]),
         rtol=1e-5,
     )
@@ -330,17 +341,72 @@ def test_memory_is_estimated_and_a_budget_holds(likes):
         ImplicitALS(factors=64).fit(likes, show_progress=False, memory_budget=1000)
 
 
-def test_defaults_are_those_of_the_config():
+@pytest.mark.parametrize(
+    "estimator, message, left_to_the_data",
+    [
+        (ImplicitALS, "AlsConfig", {"regularization", "alpha", "unobserved_weight"}),
+        (
+            RankingMF,
+            "RankingConfig",
+            {"epochs", "learning_rate", "regularization", "negative_samples"}
+            | {"margin", "negative_weight"},
+        ),
+    ],
+)
+def test_defaults_are_those_of_the_config(estimator, message, left_to_the_data):
     proto = (Path(__file__).parents[2] / "configs" / "train_config.proto").read_text()
-    body = proto[proto.index("message AlsConfig") :]
+    body = proto[proto.index(f"message {message}") :]
     body = body[: body.index("\n}")]
     defaults = dict(re.findall(r"optional \w+ (\w+) = \d+ \[default = ([^\]]+)\]", body))
-    signature = inspect.signature(ImplicitALS.__init__).parameters
+    signature = inspect.signature(estimator.__init__).parameters
     for name, default in defaults.items():
-        assert float(default) == float(signature[name].default), name
-    left_to_the_data = {"regularization", "alpha", "unobserved_weight"}
-    assert set(ImplicitALS._config_fields) == set(defaults) | left_to_the_data
+        assert json.loads(default) == signature[name].default, name
+    assert set(estimator._config_fields) == set(defaults) | left_to_the_data
     assert all(signature[name].default is None for name in left_to_the_data)
+
+
+@pytest.mark.parametrize("loss", ["bpr", "warp", "logistic", "ccl", "softmax"])
+def test_ranking_losses_learn_and_are_judged_with_their_biases(loss, likes):
+    train, test = Interactions.from_scipy(likes).split_random(0.2, seed=1)
+    model = RankingMF(loss, factors=16, deterministic=True).fit(train, show_progress=False)
+    scores = scores_of(model)
+    scores[train.user_items.toarray() != 0] = -np.inf
+    hidden = test.user_items.toarray() != 0
+    hits = np.take_along_axis(hidden, np.argsort(-scores, axis=1)[:, :10], axis=1)
+    recall = (hits.sum(1) / np.maximum(hidden.sum(1), 1))[hidden.any(1)].mean()
+    got = penchant.evaluate(model, test, k=10)["recall@10"]
+    assert got == pytest.approx(recall, abs=1e-3)
+    assert got > 1.5 * 10 / likes.shape[1]
+    assert np.any(model.item_biases) == (loss != "ccl")
+    if loss == "ccl":
+        np.testing.assert_allclose(np.linalg.norm(model.item_factors, axis=1), 1, rtol=1e-5)
+
+
+def test_similar_items_of_a_ranking_model_leave_biases_out(likes):
+    model = RankingMF(factors=8, epochs=5, deterministic=True).fit(likes, show_progress=False)
+    unit = model.item_factors / np.linalg.norm(model.item_factors, axis=1, keepdims=True)
+    ids, scores = model.similar_items(4, N=5)
+    np.testing.assert_allclose(scores, np.sort(unit @ unit[4])[::-1][:5], rtol=1e-5)
+    assert ids[0] == 4
+
+
+def test_ranking_parameters_out_of_range_are_named(likes):
+    for name, value in [
+        ("loss", "hinge"),
+        ("optimizer", "lbfgs"),
+        ("learning_rate", 0),
+        ("learning_rate_schedule", "cosine"),
+        ("negative_samples", 0),
+        ("batch_size", 0),
+        ("negative_power", -1),
+        ("margin", 1),
+        ("epochs", 0),
+    ]:
+        with pytest.raises(ValueError, match=name):
+            RankingMF(**{name: value}).fit(likes, show_progress=False)
+    model = RankingMF(factors=4, epochs=1).fit(likes, show_progress=False)
+    with pytest.raises(ValueError, match="no sum over the user's interactions"):
+        model.explain(0, likes[0], 1)
 
 
 def test_defaults_do_not_depend_on_the_unit_of_the_weights(likes):

@@ -303,6 +303,7 @@ const AlgorithmEntry kAlsEntry = {
     },
     Estimate,
     true,
+    [](const config::TrainConfig&) { return false; },
 };
 
 }  // namespace penchant

@@ -95,6 +95,7 @@ const AlgorithmEntry kPopularityEntry = {
               {"item factors", shape.num_items * PaddedStride(1) * 4}};
     },
     true,
+    [](const config::TrainConfig&) { return false; },
 };
 
 }  // namespace penchant
