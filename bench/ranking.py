@@ -67,9 +67,7 @@ def main() -> None:
     arguments = parser.parse_args()
     train, test = gowalla()
     matrix = train.to_scipy()
-    results = {
-        f"Penchant {loss}": ours(loss, train, test, arguments.epochs) for loss in LOSSES
-    }
+    results = {f"Penchant {loss}": ours(loss, train, test, arguments.epochs) for loss in LOSSES}
     epochs = arguments.peer_epochs
     bpr = implicit.bpr.BayesianPersonalizedRanking(
         factors=64, iterations=epochs, num_threads=THREADS, random_state=0

@@ -1,7 +1,7 @@
-// Which items are drawn as negatives: a function of (seed, epoch, position of a positive, index),
-// so that every device draws the same.
-#ifndef PENCHANT_KERNELS_SGD_NEGATIVE_DRAWS_H_
-#define PENCHANT_KERNELS_SGD_NEGATIVE_DRAWS_H_
+// Which positives a pass of an epoch takes, and which items are drawn for them as negatives:
+// functions of (seed, epoch, position of the positive, index), so that every device draws the same.
+#ifndef PENCHANT_KERNELS_SGD_SAMPLING_H_
+#define PENCHANT_KERNELS_SGD_SAMPLING_H_
 
 #include <cstdint>
 

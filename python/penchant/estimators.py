@@ -115,13 +115,14 @@ class RankingMF(FactorModel):
     plus item bias), ``i`` the positive and ``j`` the negatives, a sample's loss is
 
     - ``"bpr"``: the mean of ``-log sigmoid(s_i - s_j)`` (Rendle et al. 2009)
-    - ``"warp"``: ``log(rank) * max(0, 1 - s_i + s_j)`` for the first ``j`` above the margin, the rank
-      estimated from how many had to be tried (Weston et al. 2011)
-    - ``"logistic"``: ``-log sigmoid(s_i) - sum log sigmoid(-s_j)`` (Johnson 2014)
+    - ``"warp"``: ``log(rank) * max(0, 1 - s_i + s_j)`` for the first ``j`` above the margin, the
+      rank estimated from how many had to be tried (Weston et al. 2011)
+    - ``"logistic"``: ``-log sigmoid(s_i) - negative_weight * mean log sigmoid(-s_j)`` (Johnson
+      2014, with sampled negatives)
     - ``"ccl"``: ``1 - cos_i + negative_weight * mean max(0, cos_j - margin)`` (SimpleX, Mao et al.
       2021); rows have length 1, so that a dot product ranks, and items no bias
-    - ``"softmax"``: cross-entropy of the positive among the negatives, corrected for how likely each
-      is drawn (Bengio and Senecal 2008)
+    - ``"softmax"``: cross-entropy of the positive among the negatives, corrected for how likely
+      each is drawn (Bengio and Senecal 2008)
 
     Parameters
     ----------
@@ -129,8 +130,8 @@ class RankingMF(FactorModel):
     factors : int
         Length of the factor vectors, the bias not counted.
     epochs, learning_rate, regularization, negative_samples : optional
-        By default they follow the loss. For ``"warp"``, ``negative_samples`` is the most that are
-        tried.
+        By default they follow the loss, the penalty also the mean interactions of a user. For
+        ``"warp"``, ``negative_samples`` is the most that are tried.
     batch_size : int
         Positives of a user that step together and share their negatives.
     learning_rate_schedule : {"linear", "constant"}
@@ -138,10 +139,10 @@ class RankingMF(FactorModel):
     negative_power : float
         Negatives are drawn by ``(interactions of the item) ** negative_power``.
     margin, negative_weight : float, optional
-        Of ``"ccl"``, the latter also of ``"logistic"``; by default they follow the loss.
-    optimizer : {"sgd", "adagrad", "adam"}
-        The last two keep one second moment a row: they learn faster, and on sparse data overfit
-        sooner.
+        Of ``"ccl"``; by default 0.7 and ``0.5 * sqrt(items)``. ``negative_weight`` is also of
+        ``"logistic"``, by default 20.
+    optimizer : {"adagrad", "adam", "sgd"}, optional
+        The first two keep one second moment a row. By default "sgd" for "bpr", else "adagrad".
     deterministic : bool
         The same bits for any number of threads, at some cost. By default threads race for items'
         rows (Hogwild), and runs differ slightly.
@@ -198,7 +199,7 @@ class RankingMF(FactorModel):
         negative_power: float = 0.0,
         margin: float | None = None,
         negative_weight: float | None = None,
-        optimizer: str = "sgd",
+        optimizer: str | None = None,
         deterministic: bool = False,
         device: str = "auto",
         num_threads: int = 0,

@@ -349,7 +349,7 @@ def test_memory_is_estimated_and_a_budget_holds(likes):
             RankingMF,
             "RankingConfig",
             {"epochs", "learning_rate", "regularization", "negative_samples"}
-            | {"margin", "negative_weight"},
+            | {"margin", "negative_weight", "optimizer"},
         ),
     ],
 )

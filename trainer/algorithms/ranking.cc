@@ -14,24 +14,27 @@
 namespace penchant {
 namespace {
 
-// What the loss decides by default (chosen on Gowalla; bench/ranking.py shows what they reach).
+// What the loss and the data decide by default: chosen on Gowalla and MovieLens-100K, sparse and
+// dense; bench/ranking.py shows what they reach.
 struct LossDefaults {
   const char* name;
   RankingLoss loss;
   int epochs;
   double learning_rate;
-  double regularization;
+  double regularization;  // a mean positive interaction of a user
   int negatives;
-  double negative_weight;
+  const char* optimizer;
 };
 constexpr LossDefaults kLosses[] = {
-    {"bpr", RankingLoss::kBpr, 40, 0.3, 0.003, 64, 0},
-    {"warp", RankingLoss::kWarp, 40, 0.01, 0.01, 16, 0},
-    {"logistic", RankingLoss::kLogistic, 60, 0.05, 0.01, 100, 40},
-    {"ccl", RankingLoss::kCcl, 100, 0.05, 0.0, 50, 100},
-    {"softmax", RankingLoss::kSoftmax, 40, 0.05, 0.005, 100, 0},
+    {"bpr", RankingLoss::kBpr, 40, 0.3, 0.0001, 32, "sgd"},
+    {"warp", RankingLoss::kWarp, 30, 0.03, 0.0008, 32, "adagrad"},
+    {"logistic", RankingLoss::kLogistic, 40, 0.1, 0.0005, 50, "adagrad"},
+    {"ccl", RankingLoss::kCcl, 60, 0.1, 0.0, 50, "adagrad"},
+    {"softmax", RankingLoss::kSoftmax, 60, 0.1, 0.0005, 100, "adagrad"},
 };
-constexpr double kMargin = 0.8;
+constexpr double kLogisticNegativeWeight = 20.0;
+constexpr double kCclNegativeWeight = 0.5;  // times sqrt(items)
+constexpr double kMargin = 0.7;
 constexpr double kStartDeviation = 0.1;
 constexpr int32_t kParts = 4;  // of an epoch
 
@@ -51,17 +54,30 @@ Optimizer ParseOptimizer(const std::string& name) {
   throw InvalidArgument("optimizer must be \"sgd\", \"adagrad\" or \"adam\"; got \"" + name + "\"");
 }
 
-void Resolve(const Interactions&, config::TrainConfig* config) {
+Optimizer OptimizerOf(const config::RankingConfig& config) {
+  return ParseOptimizer(config.has_optimizer() ? config.optimizer() : FindLoss(config).optimizer);
+}
+
+void Resolve(const Interactions& interactions, config::TrainConfig* config) {
   config::RankingConfig* ranking = config->mutable_ranking();
   const LossDefaults& defaults = FindLoss(*ranking);
   ranking->set_loss(defaults.name);
+  if (!ranking->has_optimizer()) ranking->set_optimizer(defaults.optimizer);
   if (!ranking->has_epochs()) ranking->set_epochs(defaults.epochs);
   if (!ranking->has_learning_rate()) ranking->set_learning_rate(defaults.learning_rate);
-  if (!ranking->has_regularization()) ranking->set_regularization(defaults.regularization);
+  if (!ranking->has_regularization()) {
+    ranking->set_regularization(defaults.regularization * static_cast<double>(interactions.nnz()) /
+                                static_cast<double>(interactions.num_users()));
+  }
   if (!ranking->has_negative_samples()) ranking->set_negative_samples(defaults.negatives);
-  if (defaults.loss == RankingLoss::kCcl && !ranking->has_margin()) ranking->set_margin(kMargin);
-  if (defaults.negative_weight > 0 && !ranking->has_negative_weight()) {
-    ranking->set_negative_weight(defaults.negative_weight);
+  if (defaults.loss == RankingLoss::kLogistic && !ranking->has_negative_weight()) {
+    ranking->set_negative_weight(kLogisticNegativeWeight);
+  }
+  if (defaults.loss != RankingLoss::kCcl) return;
+  if (!ranking->has_margin()) ranking->set_margin(kMargin);
+  if (!ranking->has_negative_weight()) {
+    ranking->set_negative_weight(kCclNegativeWeight *
+                                 std::sqrt(static_cast<double>(interactions.num_items())));
   }
 }
 
@@ -132,9 +148,7 @@ class Moments {
 class Ranking : public Algorithm {
  public:
   explicit Ranking(const config::RankingConfig& config)
-      : config_(config),
-        objective_(Objective(config)),
-        optimizer_(ParseOptimizer(config.optimizer())) {
+      : config_(config), objective_(Objective(config)), optimizer_(OptimizerOf(config)) {
     PENCHANT_REQUIRE(config.factors() >= 1 && config.factors() <= 65535,
                      "factors must be in [1, 65535]; got ", config.factors());
     PENCHANT_REQUIRE(!config.has_epochs() || config.epochs() >= 1,
@@ -368,7 +382,7 @@ std::vector<MemoryItem> Estimate(const config::TrainConfig& config, const Proble
       {"item factors", shape.num_items * stride * 4},
       {"order of users and negatives", shape.num_users * 4 + shape.num_items * 13},
   };
-  const Optimizer optimizer = ParseOptimizer(ranking.optimizer());
+  const Optimizer optimizer = OptimizerOf(ranking);
   if (optimizer != Optimizer::kSgd) {
     items.push_back(
         {"moments", rows * 4 + (optimizer == Optimizer::kAdam ? rows * (4 + stride * 4) : 0)});
