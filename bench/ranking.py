@@ -27,7 +27,7 @@ def judge(users, items, test, train) -> dict:
     context = _penchant.Context(THREADS, "cpu")
     parts = [data._core.user_items for data in (test, train)]
     found = _penchant.evaluate(context, users, items, *parts, [20])
-    return {name: float(np.mean(found["per_user"][20][name])) for name in ("recall", "ndcg")}
+    return {name: float(np.mean(found[f"{name}@20"])) for name in ("recall", "ndcg")}
 
 
 def ours(loss: str, train, test, epochs: int | None) -> dict:
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--peer-epochs", type=int, default=100)
     arguments = parser.parse_args()
     train, test = gowalla()
-    matrix = train.to_scipy()
+    matrix = train.user_items
     results = {f"Penchant {loss}": ours(loss, train, test, arguments.epochs) for loss in LOSSES}
     epochs = arguments.peer_epochs
     bpr = implicit.bpr.BayesianPersonalizedRanking(

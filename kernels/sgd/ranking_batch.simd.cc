@@ -7,7 +7,7 @@ namespace {
 
 // Rows that other threads may read and write meanwhile (Hogwild): element by element relaxed and
 // atomic, which x86's aligned vector moves are. ThreadSanitizer is told so in scalars.
-#if defined(__SANITIZE_THREAD__)
+#if defined(PENCHANT_TSAN)
 PENCHANT_INLINE Vec LoadShared(const float* p) {
   Vec v;
   for (int lane = 0; lane < kLanes; ++lane) {
