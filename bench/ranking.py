@@ -25,7 +25,7 @@ LOSSES = ("bpr", "warp", "logistic", "ccl", "softmax")
 def judge(users, items, test, train) -> dict:
     """Recall@20 and NDCG@20 of factor tables, as penchant.evaluate computes them."""
     context = _penchant.Context(THREADS, "cpu")
-    parts = [data._core.user_items for data in (test, train)]
+    parts = [data._core.user_items() for data in (test, train)]
     found = _penchant.evaluate(context, users, items, *parts, [20])
     return {name: float(np.mean(found[f"{name}@20"])) for name in ("recall", "ndcg")}
 
