@@ -15,21 +15,21 @@
 namespace penchant {
 
 #if defined(__x86_64__)
-extern const RankingBatchKernels kRankingBatchKernels_v3;
-extern const RankingBatchKernels kRankingBatchKernels_v4;
+extern const RankingStepKernels kRankingStepKernels_v3;
+extern const RankingStepKernels kRankingStepKernels_v4;
 #endif
-extern const RankingBatchKernels kRankingBatchKernels_v2;
+extern const RankingStepKernels kRankingStepKernels_v2;
 
-const RankingBatchKernels& SelectedRankingBatchKernels() {
+const RankingStepKernels& SelectedRankingStepKernels() {
   switch (SelectedIsa()) {
 #if defined(__x86_64__)
     case Isa::kV4:
-      return kRankingBatchKernels_v4;
+      return kRankingStepKernels_v4;
     case Isa::kV3:
-      return kRankingBatchKernels_v3;
+      return kRankingStepKernels_v3;
 #endif
     default:
-      return kRankingBatchKernels_v2;
+      return kRankingStepKernels_v2;
   }
 }
 
@@ -87,7 +87,7 @@ class Walker {
       : epoch_(epoch),
         rows_(user_items),
         tables_(tables),
-        kernels_(SelectedRankingBatchKernels()),
+        kernels_(SelectedRankingStepKernels()),
         rule_(RuleOf(epoch, tables)),
         is_positive_((user_items.cols + 63) / 64),
         scratch_(RankingScratchFloats(rule_.rows_a_step(), tables.items.stride)) {
@@ -182,13 +182,13 @@ class Walker {
   const RankingEpoch& epoch_;
   const CsrView& rows_;
   const RankingTables& tables_;
-  const RankingBatchKernels& kernels_;
+  const RankingStepKernels& kernels_;
   const RankingRule rule_;
   std::vector<uint64_t> is_positive_;  // a bit an item, of the user being walked
   Buffer<float> scratch_;
   std::vector<int32_t> positives_, negatives_;
   std::vector<int64_t> positions_;
-  RankingBatch batch_;
+  RankingSteps batch_;
   EpochReport report_;
 };
 
@@ -295,8 +295,8 @@ void NormalizeRows(Context& context, MatrixView<float> table) {
   constexpr int64_t kRows = 4096;
   context.ParallelFor((table.rows + kRows - 1) / kRows, [&](int64_t block, int) {
     const int64_t begin = block * kRows;
-    SelectedRankingBatchKernels().normalize(table.row(begin), std::min(kRows, table.rows - begin),
-                                            table.stride);
+    SelectedRankingStepKernels().normalize(table.row(begin), std::min(kRows, table.rows - begin),
+                                           table.stride);
   });
 }
 

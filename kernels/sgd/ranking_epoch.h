@@ -9,8 +9,8 @@
 #include "kernels/base/context.h"
 #include "kernels/base/view.h"
 #include "kernels/sgd/epoch_order.h"
-#include "kernels/sgd/ranking_batch.h"
 #include "kernels/sgd/ranking_objective.h"
+#include "kernels/sgd/ranking_steps.h"
 
 namespace penchant {
 

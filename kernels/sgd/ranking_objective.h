@@ -1,4 +1,4 @@
-// What ranking models minimize over sampled pairs, and how their rows move.
+// What ranking models minimize over sampled pairs.
 //
 // A step takes up to `batch` positives i of one user u and m negatives j, which they share: items
 // that u has no positive interaction with. With scores s = x_u . y + b (b: the item's bias, kept as
@@ -20,10 +20,6 @@
 namespace penchant {
 
 enum class RankingLoss { kBpr, kWarp, kLogistic, kCcl, kSoftmax };
-
-// How a row moves against its gradient g. AdaGrad and Adam keep one second moment a row, the mean
-// square of g's elements but the bias; Adam (0.9, 0.999) also the mean gradient.
-enum class Optimizer { kSgd, kAdagrad, kAdam };
 
 struct RankingObjective {
   RankingLoss loss = RankingLoss::kBpr;

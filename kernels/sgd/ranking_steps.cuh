@@ -1,11 +1,11 @@
-// One sample of ranking by SGD, worked on by a warp: draw the negatives, score, differentiate,
-// move. The CPU's twin is ranking_batch.simd.cc.
+// One step of ranking by SGD, worked on by a warp: draw the negatives, score, differentiate,
+// move. The CPU's twin is ranking_steps.simd.cc.
 #ifndef PENCHANT_KERNELS_SGD_RANKING_STEPS_CUH_
 #define PENCHANT_KERNELS_SGD_RANKING_STEPS_CUH_
 
-#include "kernels/base/cuda.cuh"
-#include "kernels/sgd/ranking_batch.h"
 #include "kernels/sgd/ranking_epoch.h"
+#include "kernels/sgd/ranking_loss.cuh"
+#include "kernels/sgd/row_moves.cuh"
 #include "kernels/sgd/sampling.h"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
@@ -42,41 +42,6 @@ struct Positives {
   }
 };
 
-// A warp's part of shared memory. Lists hold a step's positives (up to rule.batch), then its
-// negatives from place rule.batch on.
-struct WarpMemory {
-  float* user;      // stride: the row, while it is walked
-  float* gradient;  // stride
-  float* scores;
-  float* g;       // derivatives of the loss by the scores
-  int32_t* rows;  // item rows; -1: a place without one
-};
-
-__host__ __device__ __forceinline__ int64_t WarpMemoryFloats(int64_t stride, int64_t rows_a_step) {
-  return 2 * stride + 3 * ((rows_a_step + 3) / 4 * 4);
-}
-
-__device__ __forceinline__ WarpMemory WarpMemoryOf(float* shared, int warp, int64_t stride,
-                                                   int64_t rows_a_step) {
-  float* mine = shared + warp * WarpMemoryFloats(stride, rows_a_step);
-  const int64_t list = (rows_a_step + 3) / 4 * 4;
-  return {mine, mine + stride, mine + 2 * stride, mine + 2 * stride + list,
-          reinterpret_cast<int32_t*>(mine + 2 * stride + 2 * list)};
-}
-
-__device__ __forceinline__ float MaxOverWarp(float value) {
-#pragma unroll
-  for (int lanes = kWarpSize / 2; lanes > 0; lanes /= 2) {
-    value = fmaxf(value, __shfl_xor_sync(kAllLanes, value, lanes));
-  }
-  return value;
-}
-
-__device__ __forceinline__ float Sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
-__device__ __forceinline__ float Softplus(float x) {
-  return x > 0 ? x + log1pf(expf(-x)) : log1pf(expf(x));
-}
-
 // user . item row, in every lane.
 __device__ __forceinline__ float ScoreOf(const RankingTables& tables, const WarpMemory& w,
                                          int32_t row, int lane) {
@@ -86,186 +51,6 @@ __device__ __forceinline__ float ScoreOf(const RankingTables& tables, const Warp
     sum += w.user[k] * LoadRelaxed(v + k);
   }
   return SumOverWarp(sum);
-}
-
-// Sums value(c) over the negatives' places, in every lane.
-template <typename Value>
-__device__ __forceinline__ float SumOverNegatives(const RankingRule& rule, const WarpMemory& w,
-                                                  int lane, Value value) {
-  float sum = 0;
-  const int end = static_cast<int>(rule.rows_a_step());
-  for (int c = static_cast<int>(rule.batch) + lane; c < end; c += kWarpSize) {
-    if (w.rows[c] >= 0) sum += value(c);
-  }
-  return SumOverWarp(sum);
-}
-
-// Every positive begins its tries elsewhere among the N negatives found.
-__device__ inline float Warp(const RankingRule& rule, const WarpMemory& w, int P, int N, int lane) {
-  float loss = 0;
-  if (lane == 0) {
-    const int begin = static_cast<int>(rule.batch), end = static_cast<int>(rule.rows_a_step());
-    for (int c = 0; c < end; ++c) w.g[c] = 0.0f;
-    for (int p = 0; p < P; ++p) {
-      if (!isfinite(w.scores[p])) loss = w.scores[p];
-      if (!isfinite(loss)) break;
-      // The place of the negative that is number p N / P of those found.
-      int c = begin;
-      for (int skip = p * N / P; w.rows[c] < 0 || skip > 0; ++c) skip -= w.rows[c] >= 0;
-      for (int tries = 1; tries <= N; ++c) {
-        if (c == end) c = begin;
-        if (w.rows[c] < 0) continue;
-        const float violation = 1.0f - w.scores[p] + w.scores[c];
-        if (violation > 0.0f) {
-          const int64_t rank = (rule.num_items - 1) / tries;
-          const float weight = rank > 1 ? logf(static_cast<float>(rank)) : 0.0f;
-          w.g[p] -= weight;
-          w.g[c] += weight;
-          loss += weight * violation;
-          break;
-        }
-        ++tries;
-      }
-    }
-  }
-  __syncwarp();
-  return __shfl_sync(kAllLanes, loss, 0);
-}
-
-__device__ inline float Softmax(const RankingRule& rule, const WarpMemory& w, int P, int lane) {
-  const int begin = static_cast<int>(rule.batch), end = static_cast<int>(rule.rows_a_step());
-  float most = w.scores[0];
-  for (int p = 1; p < P; ++p) most = fmaxf(most, w.scores[p]);
-  for (int c = begin + lane; c < end; c += kWarpSize) {
-    if (w.rows[c] < 0) continue;
-    const float expected =
-        rule.log_expected != nullptr ? rule.log_expected[w.rows[c]] : rule.log_expected_all;
-    w.g[c] = w.scores[c] - expected;
-    most = fmaxf(most, w.g[c]);
-  }
-  most = MaxOverWarp(most);
-  const float negatives = SumOverNegatives(rule, w, lane, [&](int c) {
-    w.g[c] = expf(w.g[c] - most);
-    return w.g[c];
-  });
-  float loss = 0, inverses = 0;
-  for (int p = 0; p < P; ++p) {
-    const float own = expf(w.scores[p] - most), total = own + negatives;
-    if (lane == 0) w.g[p] = own / total - 1.0f;
-    inverses += 1.0f / total;
-    loss += logf(total) + most - w.scores[p];
-  }
-  for (int c = begin + lane; c < end; c += kWarpSize) {
-    if (w.rows[c] >= 0) w.g[c] *= inverses;
-  }
-  __syncwarp();
-  return loss;
-}
-
-// Fills w.g with the derivatives of the step's loss by the scores of P positives and N negatives
-// found; returns the loss.
-__device__ inline float Differentiate(const RankingRule& rule, const WarpMemory& w, int P, int N,
-                                      int lane) {
-  if (rule.loss == RankingLoss::kWarp) return Warp(rule, w, P, N, lane);
-  if (rule.loss == RankingLoss::kSoftmax) return Softmax(rule, w, P, lane);
-  const float share = 1.0f / static_cast<float>(N);
-  const float weight = rule.negative_weight * static_cast<float>(P) * share;
-  float loss = 0;
-  if (rule.loss == RankingLoss::kBpr) {
-    loss = SumOverNegatives(rule, w, lane, [&](int c) {
-      float pull = 0, sum = 0;
-      for (int p = 0; p < P; ++p) {
-        pull += Sigmoid(w.scores[c] - w.scores[p]) * share;
-        sum += Softplus(w.scores[c] - w.scores[p]) * share;
-      }
-      w.g[c] = pull;
-      return sum;
-    });
-  } else if (rule.loss == RankingLoss::kLogistic) {
-    loss = SumOverNegatives(rule, w, lane, [&](int c) {
-      w.g[c] = weight * Sigmoid(w.scores[c]);
-      return weight * Softplus(w.scores[c]);
-    });
-  } else {
-    loss = SumOverNegatives(rule, w, lane, [&](int c) {
-      const float beyond = w.scores[c] - rule.margin;
-      w.g[c] = beyond > 0.0f ? weight : 0.0f;
-      return w.g[c] * beyond;
-    });
-  }
-  for (int p = 0; p < P; ++p) {
-    const float score = w.scores[p];
-    float g = -1.0f;
-    if (rule.loss == RankingLoss::kBpr) {
-      g = -SumOverNegatives(rule, w, lane,
-                            [&](int c) { return Sigmoid(w.scores[c] - score) * share; });
-    } else if (rule.loss == RankingLoss::kLogistic) {
-      g = -Sigmoid(-score);
-      loss += Softplus(-score);
-    } else {
-      loss += 1.0f - score;
-    }
-    if (lane == 0) w.g[p] = g;
-  }
-  __syncwarp();
-  return loss;
-}
-
-// How far a row moves along its gradient, in every lane; `square` is the mean of its elements'
-// squares. Lane 0 keeps the moments.
-__device__ inline float RateOf(const RankingRule& rule, const RowMoments& moments, int64_t row,
-                               float square, int lane) {
-  if (rule.optimizer == Optimizer::kSgd) return rule.learning_rate;
-  float rate = 0;
-  if (lane == 0) {
-    const float before = LoadRelaxed(moments.squares + row);
-    if (rule.optimizer == Optimizer::kAdagrad) {
-      const float sum = before + square;
-      StoreRelaxed(moments.squares + row, sum);
-      rate = rule.learning_rate / sqrtf(kAdagradStart + sum);
-    } else {
-      const float sum = kAdamSquare * before + (1.0f - kAdamSquare) * square;
-      const float steps = LoadRelaxed(moments.steps + row) + 1.0f;
-      StoreRelaxed(moments.squares + row, sum);
-      StoreRelaxed(moments.steps + row, steps);
-      const float square_share = 1.0f - powf(kAdamSquare, steps);
-      const float mean_share = 1.0f - powf(kAdamMean, steps);
-      rate = rule.learning_rate / (mean_share * (sqrtf(sum / square_share) + kAdamFloor));
-    }
-  }
-  return __shfl_sync(kAllLanes, rate, 0);
-}
-
-// Moves a row against `gradient` + b row; to length 1 if `unit`. `constant_column`: stays 1; -1:
-// none.
-__device__ inline void MoveRow(const RankingRule& rule, float* v, int64_t stride,
-                               const RowMoments& moments, int64_t row, float* gradient, float b,
-                               bool unit, int64_t constant_column, int lane) {
-  float square = 0;
-  for (int64_t k = lane; k < stride; k += kWarpSize) {
-    const float g = gradient[k] + b * v[k];
-    if (k != rule.bias_column) square += g * g;
-    gradient[k] = g;
-  }
-  square = SumOverWarp(square) / static_cast<float>(rule.factors);
-  const float rate = RateOf(rule, moments, row, square, lane);
-  float* mean = rule.optimizer == Optimizer::kAdam ? moments.means + row * stride : nullptr;
-  float length = 0;
-  for (int64_t k = lane; k < stride; k += kWarpSize) {
-    float g = gradient[k];
-    if (mean != nullptr) {
-      g = kAdamMean * mean[k] + (1.0f - kAdamMean) * g;
-      mean[k] = g;
-    }
-    const float now = k == constant_column ? 1.0f : v[k] - rate * g;
-    v[k] = now;
-    length += now * now;
-  }
-  if (unit) {
-    const float inverse = 1.0f / sqrtf(SumOverWarp(length));
-    for (int64_t k = lane; k < stride; k += kWarpSize) v[k] *= inverse;
-  }
-  __syncwarp();
 }
 
 // Adds g v to the user's gradient, v being the item's row, and moves v against g u + b v. Other

@@ -1,27 +1,15 @@
 // The innermost part of ranking by SGD: steps of one user, one after the other. ranking_epoch.cc
 // draws them and calls the table of the selected instruction set.
-#ifndef PENCHANT_KERNELS_SGD_RANKING_BATCH_H_
-#define PENCHANT_KERNELS_SGD_RANKING_BATCH_H_
+#ifndef PENCHANT_KERNELS_SGD_RANKING_STEPS_H_
+#define PENCHANT_KERNELS_SGD_RANKING_STEPS_H_
 
 #include <cstdint>
 
 #include "kernels/base/host_device.h"
+#include "kernels/sgd/optimizer.h"
 #include "kernels/sgd/ranking_objective.h"
 
 namespace penchant {
-
-inline constexpr float kAdamMean = 0.9f;
-inline constexpr float kAdamSquare = 0.999f;
-inline constexpr float kAdamFloor = 1e-8f;  // added to the root of the second moment
-// What AdaGrad's sums of squares start from: rows met rarely move as by SGD, not further.
-inline constexpr float kAdagradStart = 0.1f;
-
-// What an optimizer remembers of the rows of one table; null what it does not.
-struct RowMoments {
-  float* squares = nullptr;  // a row
-  float* steps = nullptr;    // a row: how often it moved
-  float* means = nullptr;    // rows x stride, as the table
-};
 
 struct RankingRule {
   RankingLoss loss = RankingLoss::kBpr;
@@ -42,7 +30,7 @@ struct RankingRule {
   PENCHANT_HOST_DEVICE int64_t rows_a_step() const { return batch + negatives; }
 };
 
-struct RankingBatch {
+struct RankingSteps {
   float* user = nullptr;  // the row: no other thread has it
   RowMoments user_moments;
   int64_t user_row = 0;
@@ -71,17 +59,17 @@ struct ItemPull {
   float derivative = 0;
 };
 
-struct RankingBatchKernels {
-  void (*run)(const RankingRule& rule, RankingBatch* batch);
+struct RankingStepKernels {
+  void (*run)(const RankingRule& rule, RankingSteps* batch);
   // Moves item `row` of `batch` by all pulls at once.
-  void (*move_item)(const RankingRule& rule, const RankingBatch& batch, int64_t row,
+  void (*move_item)(const RankingRule& rule, const RankingSteps& batch, int64_t row,
                     const ItemPull* pulls, int64_t count);
   // Scales rows to length 1.
   void (*normalize)(float* table, int64_t rows, int64_t stride);
 };
 
-const RankingBatchKernels& SelectedRankingBatchKernels();
+const RankingStepKernels& SelectedRankingStepKernels();
 
 }  // namespace penchant
 
-#endif  // PENCHANT_KERNELS_SGD_RANKING_BATCH_H_
+#endif  // PENCHANT_KERNELS_SGD_RANKING_STEPS_H_
