@@ -321,6 +321,34 @@ TEST_P(RankingTest, EveryLossAndOptimizerFollowsItsNumericDerivative) {
   }
 }
 
+// With one step of one user, distinct rows and no penalty, items pulled one by one move as those
+// moved at once: so the numeric derivative above speaks for both.
+TEST_P(RankingTest, ItemsPulledOneByOneMoveAsThoseMovedAtOnce) {
+  const Csr rows = RandomCsr({3}, 4000, 2, true);
+  for (RankingLoss loss : kAllLosses) {
+    for (Optimizer optimizer : {Optimizer::kSgd, Optimizer::kAdagrad, Optimizer::kAdam}) {
+      RankingEpoch epoch = EpochWith(loss, optimizer);
+      epoch.objective.regularization = 0;
+      epoch.negatives = {.num_items = 4000};
+      const auto negatives = NegativesOf(epoch, rows.view(), 0, 0);
+      ASSERT_EQ(std::set(negatives.begin(), negatives.end()).size(), 5u);
+      const auto run = [&](bool deterministic) {
+        return RunEpochs(context(), epoch, rows.view(), Users(epoch.objective, 1, 19),
+                         Items(epoch.objective, 4000, 19), deterministic, 1);
+      };
+      const Trained at_once = run(true), one_by_one = run(false);
+      for (int64_t k = 0; k < at_once.users.cols(); ++k) {
+        ASSERT_NEAR(one_by_one.users.row(0)[k], at_once.users.row(0)[k], 1e-5);
+        for (int64_t i = 0; i < 4000; ++i) {
+          ASSERT_NEAR(one_by_one.items.row(i)[k], at_once.items.row(i)[k], 1e-5)
+              << "loss " << static_cast<int>(loss) << " optimizer " << static_cast<int>(optimizer)
+              << " item " << i;
+        }
+      }
+    }
+  }
+}
+
 TEST_P(RankingTest, UnorderedEpochsLearnToo) {
   const Csr rows = RandomCsr(std::vector<int64_t>(60, 8), 50, 2, true);
   for (RankingLoss loss : kAllLosses) {
