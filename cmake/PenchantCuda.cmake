@@ -5,6 +5,7 @@ set(PENCHANT_CUDA_SOURCES
   linalg/eigenbasis.cu
   linalg/finite.cu
   linalg/gram.cu
+  linalg/normalize_rows.cu
   sparse/csr.cu
   als/loss.cu
   als/row_plan.cu

@@ -43,7 +43,7 @@ def main() -> None:
         if depth and field:
             kind = ("repeated " if field["label"] == "repeated " else "") + field["type"]
             default = field["default"] or ""
-            meaning = ' '.join(comment).replace('|', r'\|')
+            meaning = " ".join(comment).replace("|", r"\|")
             name = f"{path}.{field['name']}" if path else field["name"]
             print(f"| {name} | {kind} | {default} | {meaning} |")
         if text == "}" and depth and not line.startswith(" "):

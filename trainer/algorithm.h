@@ -73,8 +73,10 @@ class Algorithm {
 
   // The tables where they are, on the context's device.
   virtual FactorViews factors() const = 0;
-  // A copy of them on the host, with what it takes to go on from it.
+  // A copy of them on the host.
   virtual FactorTables Snapshot(Context& context) const = 0;
+  // Adds to a snapshot what it takes to go on from it.
+  virtual void SaveState(Context&, FactorTables*) const {}
   // Moves the tables out, to the host; the algorithm is finished.
   virtual FactorTables TakeTables(Context& context) = 0;
 

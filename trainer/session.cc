@@ -203,6 +203,7 @@ bool Session::WriteCheckpoint(Context& context, const Algorithm& algorithm) {
   model.users = options_.train->users;
   model.items = options_.train->items;
   model.factors = algorithm.Snapshot(context);
+  algorithm.SaveState(context, &model.factors);
   if (validation_) model.best = best_.Clone();
   SaveModel(model, path);
   return true;
@@ -252,7 +253,6 @@ std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) 
       if (best_.users.cols() == 0 || validation > best_value_) {
         best_value_ = validation;
         best_ = algorithm->Snapshot(context);
-        best_.state.clear();
         manifest_.set_best_iteration(iteration);
         since_best_ = 0;
       } else {

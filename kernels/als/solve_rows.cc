@@ -16,24 +16,7 @@
 
 namespace penchant {
 
-#if defined(__x86_64__)
-extern const RowBatchKernels kRowBatchKernels_v3;
-extern const RowBatchKernels kRowBatchKernels_v4;
-#endif
-extern const RowBatchKernels kRowBatchKernels_v2;
-
-const RowBatchKernels& SelectedRowBatchKernels() {
-  switch (SelectedIsa()) {
-#if defined(__x86_64__)
-    case Isa::kV4:
-      return kRowBatchKernels_v4;
-    case Isa::kV3:
-      return kRowBatchKernels_v3;
-#endif
-    default:
-      return kRowBatchKernels_v2;
-  }
-}
+PENCHANT_DEFINE_SELECTED(RowBatchKernels, RowBatchKernels)
 
 namespace {
 

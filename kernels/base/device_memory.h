@@ -4,6 +4,8 @@
 #define PENCHANT_KERNELS_BASE_DEVICE_MEMORY_H_
 
 #include <cstring>
+#include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -194,6 +196,26 @@ class DeviceCsr {
   DeviceBuffer<float> values_;
   CsrView view_;
   int64_t nnz_ = 0;
+};
+
+// Something on the device of the context that last needed it.
+template <typename T>
+class OnLastDevice {
+ public:
+  // What is kept for the context's device, or else what make() returns, which is kept from now on.
+  template <typename Make>
+  T& Get(Context& context, const Make& make) {
+    if (!kept_ || device_ != context.shared_cuda()) {
+      kept_.reset();  // its memory first
+      kept_.emplace(make());
+      device_ = context.shared_cuda();
+    }
+    return *kept_;
+  }
+
+ private:
+  std::optional<T> kept_;
+  std::shared_ptr<CudaDevice> device_;  // null: the CPU
 };
 
 }  // namespace penchant

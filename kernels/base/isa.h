@@ -24,4 +24,19 @@ void SelectIsa(Isa isa);
 
 }  // namespace penchant
 
+// Defines `const Type& Selected<Name>()`: the k<Name> of the level in use, of those that the levels
+// of a *.simd.cc file define (PENCHANT_ISA_SYMBOL in simd.h). In namespace penchant.
+#if defined(__x86_64__)
+#define PENCHANT_DEFINE_SELECTED(Type, Name)                                               \
+  extern const Type k##Name##_v2, k##Name##_v3, k##Name##_v4;                              \
+  const Type& Selected##Name() {                                                           \
+    const Isa isa = SelectedIsa();                                                         \
+    return isa == Isa::kV4 ? k##Name##_v4 : isa == Isa::kV3 ? k##Name##_v3 : k##Name##_v2; \
+  }
+#else
+#define PENCHANT_DEFINE_SELECTED(Type, Name) \
+  extern const Type k##Name##_v2;            \
+  const Type& Selected##Name() { return k##Name##_v2; }
+#endif
+
 #endif  // PENCHANT_KERNELS_BASE_ISA_H_

@@ -41,6 +41,12 @@ PENCHANT_HOST_DEVICE inline PhiloxWords Philox(uint64_t key, uint64_t counter_lo
   return {{c0, c1, c2, c3}};
 }
 
+// The key of one of several purposes that a seed serves.
+inline uint64_t SubSeed(uint64_t seed, uint64_t purpose) {
+  const PhiloxWords words = Philox(seed, purpose, 0);
+  return uint64_t{words[0]} << 32 | words[1];
+}
+
 // Uniform in (0, 1): never an endpoint, so that log() of it is finite.
 PENCHANT_HOST_DEVICE inline float UniformOpen(uint32_t word) {
   return (static_cast<float>(word >> 9) + 0.5f) * (1.0f / 8388608.0f);

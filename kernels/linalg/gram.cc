@@ -9,24 +9,7 @@
 
 namespace penchant {
 
-#if defined(__x86_64__)
-extern const AccumulateGramKernel kAccumulateGram_v3;
-extern const AccumulateGramKernel kAccumulateGram_v4;
-#endif
-extern const AccumulateGramKernel kAccumulateGram_v2;
-
-AccumulateGramKernel SelectedAccumulateGram() {
-  switch (SelectedIsa()) {
-#if defined(__x86_64__)
-    case Isa::kV4:
-      return kAccumulateGram_v4;
-    case Isa::kV3:
-      return kAccumulateGram_v3;
-#endif
-    default:
-      return kAccumulateGram_v2;
-  }
-}
+PENCHANT_DEFINE_SELECTED(AccumulateGramKernel, AccumulateGram)
 
 namespace {
 

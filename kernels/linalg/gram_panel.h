@@ -15,7 +15,7 @@ inline constexpr int64_t kPanelRows = 256;
 using AccumulateGramKernel = void (*)(const float* panel, int64_t count, int64_t stride,
                                       float* gram);
 
-AccumulateGramKernel SelectedAccumulateGram();
+const AccumulateGramKernel& SelectedAccumulateGram();
 
 }  // namespace penchant
 

@@ -6,22 +6,10 @@
 #include <cstdint>
 
 #include "kernels/base/host_device.h"
+#include "kernels/base/sorted.h"
 #include "kernels/score/ranking_metrics.h"
 
 namespace penchant {
-
-PENCHANT_HOST_DEVICE inline bool IsAmong(const int32_t* sorted, int64_t count, int32_t wanted) {
-  int64_t low = 0, high = count;
-  while (low < high) {
-    const int64_t middle = (low + high) / 2;
-    if (sorted[middle] < wanted) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low < count && sorted[low] == wanted;
-}
 
 // Of the first `listed` recommended items against `tests` sorted test items, at cut-off k.
 PENCHANT_HOST_DEVICE inline RankingMetrics MetricsOfList(const int32_t* recommended, int64_t listed,
@@ -32,7 +20,7 @@ PENCHANT_HOST_DEVICE inline RankingMetrics MetricsOfList(const int32_t* recommen
   int64_t hits = 0;
   double gain = 0, precision_sum = 0;
   for (int64_t i = 0; i < listed; ++i) {
-    if (recommended[i] < 0 || !IsAmong(test, tests, recommended[i])) continue;
+    if (recommended[i] < 0 || FindSorted(test, tests, recommended[i]) < 0) continue;
     ++hits;
     const double rank = static_cast<double>(i + 1);
     if (hits == 1) metrics.mrr = 1.0 / rank;

@@ -15,24 +15,7 @@
 
 namespace penchant {
 
-#if defined(__x86_64__)
-extern const ScoreTileKernels kScoreTileKernels_v3;
-extern const ScoreTileKernels kScoreTileKernels_v4;
-#endif
-extern const ScoreTileKernels kScoreTileKernels_v2;
-
-const ScoreTileKernels& SelectedScoreTileKernels() {
-  switch (SelectedIsa()) {
-#if defined(__x86_64__)
-    case Isa::kV4:
-      return kScoreTileKernels_v4;
-    case Isa::kV3:
-      return kScoreTileKernels_v3;
-#endif
-    default:
-      return kScoreTileKernels_v2;
-  }
-}
+PENCHANT_DEFINE_SELECTED(ScoreTileKernels, ScoreTileKernels)
 
 namespace {
 

@@ -93,7 +93,7 @@ __global__ void __launch_bounds__(kThreads) SelectKernel(SelectProblem p) {
       const unsigned long long key = KeyOf(score, item);
       if (key <= threshold) continue;
       if (p.denied != nullptr && p.denied[item] != 0) continue;
-      if (IsAmong(excluded, num_excluded, item)) continue;
+      if (FindSorted(excluded, num_excluded, item) >= 0) continue;
       keys[atomicAdd(used, 1)] = key;
     }
     __syncthreads();

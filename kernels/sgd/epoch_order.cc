@@ -4,6 +4,8 @@
 #include <numeric>
 #include <utility>
 
+#include "kernels/base/philox.h"
+
 namespace penchant {
 namespace {
 
@@ -54,35 +56,6 @@ EpochOrder::EpochOrder(Context& context, const CsrView& user_items, const EpochP
   portions_.push_back(portion);
   for (const Portion& each : portions_) most_steps_ = std::max(most_steps_, each.steps);
   first_steps_ = Upload<int64_t>(context, first_steps);
-}
-
-// Vose 1991.
-NegativeItems::NegativeItems(Context& context, int64_t num_items, std::span<const double> weights)
-    : num_items_(num_items) {
-  if (weights.empty()) return;
-  double total = 0;
-  for (double weight : weights) total += weight;
-  std::vector<double> share(num_items);
-  std::vector<float> accept(num_items, 1.0f);
-  std::vector<int32_t> alias(num_items), small, large;
-  std::iota(alias.begin(), alias.end(), 0);
-  for (int64_t i = 0; i < num_items; ++i) {
-    share[i] = weights[i] * static_cast<double>(num_items) / total;
-    (share[i] < 1.0 ? small : large).push_back(static_cast<int32_t>(i));
-  }
-  while (!small.empty() && !large.empty()) {
-    const int32_t low = small.back(), high = large.back();
-    small.pop_back();
-    accept[low] = static_cast<float>(share[low]);
-    alias[low] = high;
-    share[high] -= 1.0 - share[low];
-    if (share[high] < 1.0) {
-      large.pop_back();
-      small.push_back(high);
-    }
-  }
-  accept_ = Upload<float>(context, accept);
-  alias_ = Upload<int32_t>(context, alias);
 }
 
 }  // namespace penchant

@@ -1,15 +1,14 @@
-// In what order a part of an epoch visits users, and how likely items are drawn as negatives.
+// In what order a part of an epoch visits users.
 #ifndef PENCHANT_KERNELS_SGD_EPOCH_ORDER_H_
 #define PENCHANT_KERNELS_SGD_EPOCH_ORDER_H_
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "kernels/base/context.h"
 #include "kernels/base/device_memory.h"
 #include "kernels/base/view.h"
-#include "kernels/sgd/sampling.h"
+#include "kernels/sgd/epoch_part.h"
 
 namespace penchant {
 
@@ -41,23 +40,6 @@ class EpochOrder {
   DeviceBuffer<int64_t> first_steps_;
   std::vector<Portion> portions_;
   int64_t most_steps_ = 0;
-};
-
-// A NegativeTable and its memory, on the context's device.
-class NegativeItems {
- public:
-  NegativeItems() = default;
-  // `weights`: how likely each of the items is to be drawn, up to scale (empty: all alike).
-  NegativeItems(Context& context, int64_t num_items, std::span<const double> weights);
-
-  NegativeTable table() const {
-    return {num_items_, accept_.size() > 0 ? accept_.data() : nullptr, alias_.data()};
-  }
-
- private:
-  int64_t num_items_ = 0;
-  DeviceBuffer<float> accept_;
-  DeviceBuffer<int32_t> alias_;
 };
 
 }  // namespace penchant

@@ -14,24 +14,7 @@
 
 namespace penchant {
 
-#if defined(__x86_64__)
-extern const RankingStepKernels kRankingStepKernels_v3;
-extern const RankingStepKernels kRankingStepKernels_v4;
-#endif
-extern const RankingStepKernels kRankingStepKernels_v2;
-
-const RankingStepKernels& SelectedRankingStepKernels() {
-  switch (SelectedIsa()) {
-#if defined(__x86_64__)
-    case Isa::kV4:
-      return kRankingStepKernels_v4;
-    case Isa::kV3:
-      return kRankingStepKernels_v3;
-#endif
-    default:
-      return kRankingStepKernels_v2;
-  }
-}
+PENCHANT_DEFINE_SELECTED(RankingStepKernels, RankingStepKernels)
 
 void RankingObjective::Validate() const {
   PENCHANT_REQUIRE(regularization >= 0 && std::isfinite(regularization),
@@ -58,11 +41,18 @@ RankingRule RuleOf(const RankingEpoch& epoch, const RankingTables& tables) {
   rule.factors = tables.items.cols - (objective.has_biases() ? 1 : 0);
   rule.bias_column = objective.has_biases() ? tables.items.cols - 1 : -1;
   rule.num_items = tables.items.rows;
-  rule.log_expected = epoch.log_expected;
-  rule.log_expected_all = static_cast<float>(
-      std::log(static_cast<double>(objective.negatives) / static_cast<double>(tables.items.rows)));
+  rule.log_shares = epoch.negatives.log_shares;
+  rule.log_expected = static_cast<float>(
+      std::log(static_cast<double>(objective.negatives) /
+               (rule.log_shares == nullptr ? static_cast<double>(tables.items.rows) : 1.0)));
   rule.move_items = epoch.move_items;
   return rule;
+}
+
+void EpochReport::Add(const EpochReport& other) {
+  loss += other.loss;
+  positives += other.positives;
+  if (other.failed >= 0 && (failed < 0 || other.failed < failed)) failed = other.failed;
 }
 
 namespace {
@@ -192,12 +182,6 @@ class Walker {
   EpochReport report_;
 };
 
-void Add(const EpochReport& part, EpochReport* sum) {
-  sum->loss += part.loss;
-  sum->positives += part.positives;
-  if (part.failed >= 0 && (sum->failed < 0 || part.failed < sum->failed)) sum->failed = part.failed;
-}
-
 using Walkers = std::vector<std::unique_ptr<Walker>>;
 
 void WalkAtOnce(Context& context, const EpochOrder& order, Walkers& walkers, EpochReport* report) {
@@ -209,7 +193,7 @@ void WalkAtOnce(Context& context, const EpochOrder& order, Walkers& walkers, Epo
                           walkers[worker]->Walk(order.users()[i], nullptr, 0);
                         }
                       });
-  for (const auto& walker : walkers) Add(walker->TakeReport(), report);
+  for (const auto& walker : walkers) report->Add(walker->TakeReport());
 }
 
 void WalkInPortions(Context& context, const EpochOrder& order, const RankingRule& rule,
@@ -229,7 +213,7 @@ void WalkInPortions(Context& context, const EpochOrder& order, const RankingRule
       }
       parts[unit] = walkers[worker]->TakeReport();
     });
-    for (const EpochReport& part : parts) Add(part, report);
+    for (const EpochReport& part : parts) report->Add(part);
     if (report->failed >= 0) return;
     places.clear();
     for (int64_t place = 0; place < portion.steps * size; ++place) {
@@ -288,16 +272,6 @@ std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const Ranki
     WalkAtOnce(context, order, walkers, report.get());
   }
   return report;
-}
-
-void NormalizeRows(Context& context, MatrixView<float> table) {
-  if (context.cuda()) return context.cuda()->ops().normalize_rows(context, table);
-  constexpr int64_t kRows = 4096;
-  context.ParallelFor((table.rows + kRows - 1) / kRows, [&](int64_t block, int) {
-    const int64_t begin = block * kRows;
-    SelectedRankingStepKernels().normalize(table.row(begin), std::min(kRows, table.rows - begin),
-                                           table.stride);
-  });
 }
 
 }  // namespace penchant

@@ -132,20 +132,6 @@ __global__ void SumReports(const WarpReport* reports, int64_t count, WarpReport*
   *sum = part;
 }
 
-// A warp a row.
-__global__ void NormalizeRowsKernel(MatrixView<float> table) {
-  const int64_t warp = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) / kWarpSize;
-  if (warp >= table.rows) return;
-  const int lane = threadIdx.x % kWarpSize;
-  float* row = table.data + warp * table.stride;
-  float square = 0;
-  for (int64_t k = lane; k < table.stride; k += kWarpSize) square += row[k] * row[k];
-  square = SumOverWarp(square);
-  if (!(square > 0.0f)) return;
-  const float inverse = 1.0f / sqrtf(square);
-  for (int64_t k = lane; k < table.stride; k += kWarpSize) row[k] *= inverse;
-}
-
 }  // namespace
 
 std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const RankingEpoch& epoch,
@@ -211,12 +197,6 @@ std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const Ranki
     if (told != kNone) report->failed = static_cast<int64_t>(told);
   });
   return report;
-}
-
-void NormalizeRows(Context& context, MatrixView<float> table) {
-  if (table.rows == 0) return;
-  PENCHANT_LAUNCH(context, (LaunchShape{DivideUp(table.rows * kWarpSize, 256), 256}),
-                  NormalizeRowsKernel, table);
 }
 
 }  // namespace penchant::PENCHANT_CUDA_NAMESPACE

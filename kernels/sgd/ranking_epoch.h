@@ -9,6 +9,7 @@
 #include "kernels/base/context.h"
 #include "kernels/base/view.h"
 #include "kernels/sgd/epoch_order.h"
+#include "kernels/sgd/negative_items.h"
 #include "kernels/sgd/ranking_objective.h"
 #include "kernels/sgd/ranking_steps.h"
 
@@ -19,8 +20,6 @@ struct RankingEpoch {
   Optimizer optimizer = Optimizer::kSgd;
   double learning_rate = 0.05;
   NegativeTable negatives;
-  // Softmax: log(negatives q) of every item, q being how likely it is drawn; null: all alike.
-  const float* log_expected = nullptr;
   EpochPart part;
   // False: users alone move, as fold-in needs it. Draws are then the same for every user, so that a
   // row does not depend on those beside it.
@@ -38,6 +37,8 @@ struct EpochReport {
   double loss = 0;  // summed over positives
   int64_t positives = 0;
   int64_t failed = -1;  // position of a positive whose step's loss is not finite; -1: none
+
+  void Add(const EpochReport& other);
 };
 
 // Visits the positive entries (value > 0, or no values) of `user_items` that are of the part, in
@@ -53,9 +54,6 @@ std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const Ranki
 
 // The rule of an epoch, for both twins.
 RankingRule RuleOf(const RankingEpoch& epoch, const RankingTables& tables);
-
-// Scales the rows to length 1 (rows of zeros stay).
-void NormalizeRows(Context& context, MatrixView<float> table);
 
 }  // namespace penchant
 

@@ -93,9 +93,8 @@ __device__ inline float Softmax(const RankingRule& rule, const WarpMemory& w, in
   for (int p = 1; p < P; ++p) most = fmaxf(most, w.scores[p]);
   for (int c = begin + lane; c < end; c += kWarpSize) {
     if (w.rows[c] < 0) continue;
-    const float expected =
-        rule.log_expected != nullptr ? rule.log_expected[w.rows[c]] : rule.log_expected_all;
-    w.g[c] = w.scores[c] - expected;
+    w.g[c] = w.scores[c] - rule.log_expected -
+             (rule.log_shares != nullptr ? rule.log_shares[w.rows[c]] : 0.0f);
     most = fmaxf(most, w.g[c]);
   }
   most = MaxOverWarp(most);

@@ -91,8 +91,8 @@ float Softmax(const RankingRule& rule, const int32_t* rows, int64_t P, int64_t N
   float most = scores[0];
   for (int64_t p = 1; p < P; ++p) most = scores[p] > most ? scores[p] : most;
   for (int64_t c = P; c < P + N; ++c) {
-    g[c] = scores[c] -
-           (rule.log_expected != nullptr ? rule.log_expected[rows[c]] : rule.log_expected_all);
+    g[c] = scores[c] - rule.log_expected -
+           (rule.log_shares != nullptr ? rule.log_shares[rows[c]] : 0.0f);
     most = g[c] > most ? g[c] : most;
   }
   Vec sum{};

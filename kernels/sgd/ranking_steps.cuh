@@ -3,10 +3,10 @@
 #ifndef PENCHANT_KERNELS_SGD_RANKING_STEPS_CUH_
 #define PENCHANT_KERNELS_SGD_RANKING_STEPS_CUH_
 
+#include "kernels/base/sorted.h"
 #include "kernels/sgd/ranking_epoch.h"
 #include "kernels/sgd/ranking_loss.cuh"
 #include "kernels/sgd/row_moves.cuh"
-#include "kernels/sgd/sampling.h"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
@@ -29,16 +29,8 @@ struct Positives {
     return values == nullptr || values[j] > 0.0f;
   }
   __device__ __forceinline__ bool Has(int32_t item) const {
-    int64_t low = 0, high = count;
-    while (low < high) {
-      const int64_t middle = (low + high) / 2;
-      if (items[middle] < item) {
-        low = middle + 1;
-      } else {
-        high = middle;
-      }
-    }
-    return low < count && items[low] == item && Counts(low);
+    const int64_t j = FindSorted(items, count, item);
+    return j >= 0 && Counts(j);
   }
 };
 

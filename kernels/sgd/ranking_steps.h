@@ -23,8 +23,9 @@ struct RankingRule {
   int64_t factors = 0;       // columns in use, the bias not counted
   int64_t bias_column = -1;  // -1: none
   int64_t num_items = 0;
-  const float* log_expected = nullptr;  // softmax: log(m q) of an item; null: log_expected_all
-  float log_expected_all = 0;
+  // Softmax: an item is drawn exp(log_expected + log_shares[item]) times a step (null: alike).
+  float log_expected = 0;
+  const float* log_shares = nullptr;
   bool move_items = true;  // false: only the user moves
 
   PENCHANT_HOST_DEVICE int64_t rows_a_step() const { return batch + negatives; }
@@ -64,8 +65,6 @@ struct RankingStepKernels {
   // Moves item `row` of `batch` by all pulls at once.
   void (*move_item)(const RankingRule& rule, const RankingSteps& batch, int64_t row,
                     const ItemPull* pulls, int64_t count);
-  // Scales rows to length 1.
-  void (*normalize)(float* table, int64_t rows, int64_t stride);
 };
 
 const RankingStepKernels& SelectedRankingStepKernels();

@@ -211,21 +211,9 @@ void MoveItem(const RankingRule& rule, const RankingSteps& batch, int64_t row,
           MeanSquare(rule, gradient, Sum(square)), unit);
 }
 
-void Normalize(float* table, int64_t rows, int64_t stride) {
-  for (int64_t i = 0; i < rows; ++i) {
-    float* row = table + i * stride;
-    Vec square{};
-    for (int64_t k = 0; k < stride; k += kLanes) square += Load(row + k) * Load(row + k);
-    const float total = Sum(square);
-    if (!(total > 0.0f)) continue;
-    const float inverse = RootInverse(total);
-    for (int64_t k = 0; k < stride; k += kLanes) Store(row + k, inverse * Load(row + k));
-  }
-}
-
 }  // namespace
 
 extern const RankingStepKernels PENCHANT_ISA_SYMBOL(kRankingStepKernels);
-const RankingStepKernels PENCHANT_ISA_SYMBOL(kRankingStepKernels) = {Run, MoveItem, Normalize};
+const RankingStepKernels PENCHANT_ISA_SYMBOL(kRankingStepKernels) = {Run, MoveItem};
 
 }  // namespace penchant

@@ -2,9 +2,8 @@
 
 #include <google/protobuf/util/json_util.h>
 
-#include <cmath>
-
 #include "kernels/base/errors.h"
+#include "kernels/linalg/normalize_rows.h"
 #include "kernels/score/top_k.h"
 #include "python/bindings/bindings.h"
 #include "trainer/partial_fit.h"
@@ -12,20 +11,6 @@
 
 namespace penchant::python {
 namespace {
-
-// Rows without their last `biases` columns (which become zero) scaled to length one; zero rows stay
-// zero.
-Matrix Normalized(MatrixView<const float> table, int64_t biases) {
-  table.cols -= biases;
-  Matrix normalized(table.rows, table.cols + biases);
-  for (int64_t i = 0; i < table.rows; ++i) {
-    double square = 0;
-    for (int64_t k = 0; k < table.cols; ++k) square += double{table.row(i)[k]} * table.row(i)[k];
-    const float scale = square > 0 ? static_cast<float>(1.0 / std::sqrt(square)) : 0.0f;
-    for (int64_t k = 0; k < table.cols; ++k) normalized.row(i)[k] = table.row(i)[k] * scale;
-  }
-  return normalized;
-}
 
 py::tuple RunTopK(Context& context, const Matrix& queries, const ItemIndex& index, int64_t k,
                   const py::object& exclusions, const py::object& denied) {
@@ -83,7 +68,8 @@ class PyModel {
                         int64_t k, const py::object& denied, const py::object& subset) {
     const bool items = side == "items";
     return Top(context, items ? &item_cosine_ : &user_cosine_, items ? 'I' : 'U',
-               Normalized(ToMatrix(queries).view(), has_biases()), k, py::none(), denied, subset);
+               Directions(context, ToMatrix(queries)).Release(context), k, py::none(), denied,
+               subset);
   }
 
   py::array_t<float> FoldInUsers(Context& context, const py::tuple& user_items) {
@@ -122,28 +108,36 @@ class PyModel {
       ReplaceItems(context, std::move(ids), row_span, ToMatrix(factors), model_.get());
     }
     fold_in_.reset();
-    for (Searchable* kept : {&items_, &item_cosine_, &user_cosine_}) *kept = Searchable();
+    for (auto* kept : {&items_, &item_cosine_, &user_cosine_}) *kept = {};
   }
 
  private:
-  // Rows to search, on the device of the context that last searched them.
   struct Searchable {
-    std::unique_ptr<DeviceMatrix> rows;
-    std::unique_ptr<ItemIndex> index;
-    std::shared_ptr<CudaDevice> device;
+    DeviceMatrix rows;  // empty on the CPU, whose index holds its own
+    ItemIndex index;
   };
+
+  // Rows without their bias, of length 1.
+  DeviceMatrix Directions(Context& context, Matrix table) const {
+    if (has_biases()) {
+      for (int64_t i = 0; i < table.rows(); ++i) table.row(i)[table.cols() - 1] = 0.0f;
+    }
+    DeviceMatrix rows(context, std::move(table));
+    NormalizeRows(context, rows.view());
+    return rows;
+  }
 
   // The rows searched for: items for dot products ('i'), or a side's rows for cosines ('I' items,
   // 'U' users).
   DeviceMatrix Rows(Context& context, char side) const {
     const FactorTables& tables = model_->factors;
     if (side == 'i') return DeviceMatrix(context, tables.items.view());
-    return DeviceMatrix(
-        context, Normalized(side == 'I' ? tables.items.view() : tables.users.view(), has_biases()));
+    return Directions(context, (side == 'I' ? tables.items : tables.users).Clone());
   }
 
-  py::tuple Top(Context& context, Searchable* kept, char side, const Matrix& queries, int64_t k,
-                const py::object& exclusions, const py::object& denied, const py::object& subset) {
+  py::tuple Top(Context& context, OnLastDevice<Searchable>* kept, char side, const Matrix& queries,
+                int64_t k, const py::object& exclusions, const py::object& denied,
+                const py::object& subset) {
     if (!subset.is_none()) {
       const auto chosen = subset.cast<Array<int32_t>>();
       const DeviceMatrix rows = Rows(context, side);
@@ -151,18 +145,18 @@ class PyModel {
                             {chosen.data(), static_cast<size_t>(chosen.size())});
       return RunTopK(context, queries, index, k, exclusions, denied);
     }
-    if (!kept->index || kept->device != context.shared_cuda()) {
-      auto rows = std::make_unique<DeviceMatrix>(Rows(context, side));
-      auto index = std::make_unique<ItemIndex>(context, rows->view());
-      if (!context.cuda()) rows.reset();  // the CPU's index holds its own
-      *kept = {std::move(rows), std::move(index), context.shared_cuda()};
-    }
-    return RunTopK(context, queries, *kept->index, k, exclusions, denied);
+    const Searchable& searchable = kept->Get(context, [&] {
+      DeviceMatrix rows = Rows(context, side);
+      ItemIndex index(context, rows.view());
+      if (!context.cuda()) rows = DeviceMatrix();
+      return Searchable{std::move(rows), std::move(index)};
+    });
+    return RunTopK(context, queries, searchable.index, k, exclusions, denied);
   }
 
   std::shared_ptr<Model> model_;
   std::unique_ptr<FoldIn> fold_in_;
-  Searchable items_, item_cosine_, user_cosine_;
+  OnLastDevice<Searchable> items_, item_cosine_, user_cosine_;
 };
 
 // A read-only view of a table; `owner` keeps the memory alive.

@@ -9,6 +9,7 @@ import os
 import numpy as np
 
 from . import _penchant
+from .config_text import message, quoted
 from .interactions import Interactions
 from .progress import Progress
 from .sparse import to_parts
@@ -47,15 +48,13 @@ class FactorModel:
         params = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())
         return f"{type(self).__name__}({params})"
 
-    def _config_text(self, **sections: str) -> str:
-        given = {name: getattr(self, name) for name in self._config_fields}
-        fields = " ".join(
-            f"{name}: {_literal(value)}" for name, value in given.items() if value is not None
-        )
-        extra = " ".join(f"{name} {{ {body} }}" for name, body in sections.items() if body)
+    def _config_text(self, **sections: dict) -> str:
+        fields = {name: getattr(self, name) for name in self._config_fields}
+        sections = {self._algorithm: fields, **sections}
         return (
-            f"{self._algorithm} {{ {fields} }} {extra} seed: {int(self.random_state or 0)} "
-            f"device: {_quoted(self.device)} num_threads: {int(self.num_threads)}"
+            " ".join(message(name, body) for name, body in sections.items())
+            + f" seed: {int(self.random_state or 0)}"
+            + f" device: {quoted(self.device)} num_threads: {int(self.num_threads)}"
         )
 
     # -- Fitting -------------------------------------------------------------------------------
@@ -116,14 +115,15 @@ class FactorModel:
         )
         sections = {}
         if validation_fraction:
-            sections["early_stopping"] = (
-                f"validation_fraction: {validation_fraction} metric: {_quoted(metric)} "
-                f"patience: {patience}"
-            )
+            sections["early_stopping"] = {
+                "validation_fraction": validation_fraction,
+                "metric": metric,
+                "patience": patience,
+            }
         if checkpoint_directory is not None:
-            directory = _quoted(os.fspath(checkpoint_directory))
-            sections["checkpoint"] = f"directory: {directory} every: {checkpoint_every}"
-        budget = _quoted(str(memory_budget or ""))
+            directory = os.fspath(checkpoint_directory)
+            sections["checkpoint"] = {"directory": directory, "every": checkpoint_every}
+        budget = quoted(memory_budget or "")
         config = f"{self._config_text(**sections)} memory_budget: {budget}"
 
         with Progress(type(self).__name__, show_progress) as progress:
@@ -422,17 +422,6 @@ class FactorModel:
         if not isinstance(model, cls):
             raise ValueError(f"{path} holds a {type(model).__name__}, not a {cls.__name__}")
         return model
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(str(text))
-
-
-def _literal(value) -> str:
-    """A parameter's value as text proto writes it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return _quoted(value) if isinstance(value, str) else str(value)
 
 
 def _is_single(ids) -> bool:

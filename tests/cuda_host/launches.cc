@@ -10,6 +10,7 @@
 #include "kernels/als/solve_rows.h"
 #include "kernels/linalg/eigenbasis.h"
 #include "kernels/linalg/finite.h"
+#include "kernels/linalg/normalize_rows.h"
 #include "kernels/score/gather_rows.h"
 #include "kernels/score/ranking_metrics.h"
 #include "kernels/score/top_k.h"

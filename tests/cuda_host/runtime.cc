@@ -3,8 +3,7 @@
 
 #include "tests/cuda_host/include/cuda_runtime.h"
 
-// NOLINTNEXTLINE: the runtime is one with its queues and memory
-using namespace penchant::cuda_host;
+namespace host = penchant::cuda_host;
 
 const char* cuda_host_kernel_name = "?";
 
@@ -57,11 +56,11 @@ cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps*) {
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
 cudaError_t cudaMemPoolDestroy(cudaMemPool_t) { return cudaSuccess; }
 cudaError_t cudaMallocFromPoolAsync(void** pointer, size_t bytes, cudaMemPool_t, cudaStream_t) {
-  *pointer = AllocateGuarded(bytes);
+  *pointer = host::AllocateGuarded(bytes);
   return *pointer == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
 cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream) {
-  Enqueue(stream, [=] { FreeGuarded(pointer); });
+  host::Enqueue(stream, [=] { host::FreeGuarded(pointer); });
   return cudaSuccess;
 }
 cudaError_t cudaMallocHost(void** pointer, size_t bytes) {
@@ -74,51 +73,51 @@ cudaError_t cudaFreeHost(void* pointer) {
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
                             cudaStream_t stream) {
-  Enqueue(stream, [=] {
+  host::Enqueue(stream, [=] {
     if (bytes > 0) std::memcpy(to, from, bytes);
   });
   return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t stream) {
-  Enqueue(stream, [=] {
+  host::Enqueue(stream, [=] {
     if (bytes > 0) std::memset(pointer, value, bytes);
   });
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = MakeStream();
+  *stream = host::MakeStream();
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  DestroyStream(stream);
+  host::DestroyStream(stream);
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  Finish(stream);
+  host::Finish(stream);
   return cudaSuccess;
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
-  WaitInStream(stream, event);
+  host::WaitInStream(stream, event);
   return cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  *event = MakeEvent();
+  *event = host::MakeEvent();
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  Record(event, stream);
+  host::Record(event, stream);
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  WaitOnHost(event);
+  host::WaitOnHost(event);
   return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  DestroyEvent(event);
+  host::DestroyEvent(event);
   return cudaSuccess;
 }
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data) {
-  Enqueue(stream, [=] { function(data); });
+  host::Enqueue(stream, [=] { function(data); });
   return cudaSuccess;
 }
 cudaError_t cudaGetLastError() { return cudaSuccess; }

@@ -7,6 +7,7 @@
 #include "kernels/linalg/eigenbasis.h"
 #include "kernels/linalg/finite.h"
 #include "kernels/linalg/gram.h"
+#include "kernels/linalg/normalize_rows.h"
 #include "tests/support/devices.h"
 #include "tests/support/oracles.h"
 #include "tests/support/random_data.h"
@@ -103,6 +104,24 @@ TEST_P(LinalgTest, TheFirstNonFiniteRowIsNamed) {
   } catch (const NumericError& error) {
     EXPECT_THAT(error.what(),
                 ::testing::HasSubstr("factors hold a non-finite value, first in row 1234"));
+  }
+}
+
+TEST_P(LinalgTest, RowsAreNormalizedOrStayZero) {
+  for (int64_t cols : {1, 16, 65}) {
+    Matrix host = testing::RandomMatrix(1500, cols, 6);
+    for (int64_t k = 0; k < cols; ++k) host.row(7)[k] = 0.0f;
+    DeviceMatrix table(context(), host.view());
+    NormalizeRows(context(), table.view());
+    const Matrix got = table.Release(context());
+    for (int64_t i = 0; i < host.rows(); ++i) {
+      double square = 0;
+      for (int64_t k = 0; k < cols; ++k) square += double{host.row(i)[k]} * double{host.row(i)[k]};
+      for (int64_t k = 0; k < cols; ++k) {
+        const double wanted = i == 7 ? 0.0 : host.row(i)[k] / std::sqrt(square);
+        ASSERT_NEAR(got.row(i)[k], wanted, 1e-6) << "row " << i;
+      }
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
 namespace penchant {
 namespace {
@@ -25,6 +26,14 @@ TEST(PhiloxTest, NormalsHaveMeanZeroAndVarianceOne) {
   }
   EXPECT_NEAR(sum / (2 * n), 0.0, 0.01);
   EXPECT_NEAR(squares / (2 * n), 1.0, 0.02);
+}
+
+TEST(PhiloxTest, SeedsAndPurposesShareNoKey) {
+  std::set<uint64_t> keys;
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    for (uint64_t purpose = 0; purpose < 10; ++purpose) keys.insert(SubSeed(seed, purpose));
+  }
+  EXPECT_EQ(keys.size(), 1000u);
 }
 
 TEST(PhiloxTest, UniformBelowStaysBelow) {

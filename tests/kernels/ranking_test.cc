@@ -7,6 +7,7 @@
 #include <set>
 
 #include "kernels/base/errors.h"
+#include "kernels/linalg/normalize_rows.h"
 #include "kernels/sgd/ranking_epoch.h"
 #include "kernels/sparse/csr.h"
 #include "tests/support/devices.h"
@@ -147,8 +148,12 @@ std::vector<int32_t> NegativesOf(const RankingEpoch& e, const CsrView& rows, int
 double OracleEpoch(const RankingEpoch& e, const CsrView& rows, OracleTables* tables) {
   double loss = 0;
   std::map<int64_t, std::pair<Row, int64_t>> pulls;
-  const double log_expected = std::log(static_cast<double>(e.objective.negatives) /
-                                       static_cast<double>(tables->items.size()));
+  const auto log_expected = [&](int32_t item) {
+    const double share = e.negatives.log_shares != nullptr
+                             ? std::exp(double{e.negatives.log_shares[item]})
+                             : 1.0 / static_cast<double>(tables->items.size());
+    return std::log(static_cast<double>(e.objective.negatives) * share);
+  };
   for (int64_t u = 0; u < rows.rows; ++u) {
     std::vector<int64_t> positions;
     for (int64_t j = 0; j < rows.row_size(u); ++j) {
@@ -160,6 +165,7 @@ double OracleEpoch(const RankingEpoch& e, const CsrView& rows, OracleTables* tab
       const size_t end = std::min(positions.size(), first + e.objective.batch);
       std::vector<int64_t> listed;
       std::vector<Row> positives, negatives;
+      std::vector<double> expected;
       for (size_t p = first; p < end; ++p) {
         listed.push_back(rows.indices[positions[p]]);
         positives.push_back(tables->items[listed.back()]);
@@ -167,10 +173,10 @@ double OracleEpoch(const RankingEpoch& e, const CsrView& rows, OracleTables* tab
       for (int32_t item : NegativesOf(e, rows, u, positions[first])) {
         listed.push_back(item);
         negatives.push_back(tables->items[item]);
+        expected.push_back(log_expected(item));
       }
       if (negatives.empty()) continue;
       Row user = tables->users[u];
-      const std::vector<double> expected(negatives.size(), log_expected);
       const auto value = [&] {
         return LossOf(e.objective, static_cast<int64_t>(tables->items.size()), expected, user,
                       positives, negatives);
@@ -220,6 +226,9 @@ class RankingTest : public testing::DeviceTest {
   static Matrix Items(const RankingObjective& o, int64_t rows, int64_t factors) {
     return RandomMatrix(rows, factors + (o.has_biases() ? 1 : 0), 4, 0.4f);
   }
+  // Two epochs are held to the oracle's, with negatives drawn by weight.
+  void ExpectOracle(const CsrView& rows, const RankingEpoch& epoch,
+                    const std::vector<double>& weights);
 };
 
 struct Trained {
@@ -276,48 +285,58 @@ RankingEpoch EpochWith(RankingLoss loss, Optimizer optimizer) {
   return epoch;
 }
 
+void RankingTest::ExpectOracle(const CsrView& rows, const RankingEpoch& epoch,
+                               const std::vector<double>& weights) {
+  const Matrix users = Users(epoch.objective, 5, 19), items = Items(epoch.objective, 40, 19);
+  const Trained got =
+      RunEpochs(context(), epoch, rows, users.Clone(), items.Clone(), true, 2, weights);
+  OracleTables wanted;
+  const auto copy = [&](const Matrix& table) {
+    std::vector<Row> copied;
+    for (int64_t i = 0; i < table.rows(); ++i) {
+      copied.emplace_back(table.row(i), table.row(i) + table.cols());
+      if (epoch.objective.has_biases()) continue;
+      const double length = std::sqrt(DotOf(copied.back(), copied.back()));
+      for (double& x : copied.back()) x /= length;
+    }
+    return copied;
+  };
+  wanted.users = copy(users);
+  wanted.items = copy(items);
+  double oracle_loss = 0;
+  Context host(1);
+  const NegativeItems negatives(host, 40, weights);
+  for (int e = 0; e < 2; ++e) {
+    RankingEpoch with = epoch;
+    with.part.epoch = e;
+    with.negatives = negatives.table();
+    oracle_loss = OracleEpoch(with, rows, &wanted);
+  }
+  const std::string what = "loss " + std::to_string(static_cast<int>(epoch.objective.loss)) +
+                           " optimizer " + std::to_string(static_cast<int>(epoch.optimizer)) +
+                           (weights.empty() ? "" : " by weight");
+  EXPECT_NEAR(got.report.loss, oracle_loss, 1e-4 * std::abs(oracle_loss)) << what;
+  for (int64_t i = 0; i < 40; ++i) {
+    for (size_t k = 0; k < wanted.items[i].size(); ++k) {
+      ASSERT_NEAR(got.items.row(i)[k], wanted.items[i][k], 2e-4) << what << " item " << i;
+    }
+  }
+  for (int64_t u = 0; u < 5; ++u) {
+    for (size_t k = 0; k < wanted.users[u].size(); ++k) {
+      ASSERT_NEAR(got.users.row(u)[k], wanted.users[u][k], 2e-4) << what << " user " << u;
+    }
+  }
+}
+
 TEST_P(RankingTest, EveryLossAndOptimizerFollowsItsNumericDerivative) {
   const Csr rows = RandomCsr({4, 0, 7, 1, 12}, 40, 2, false);  // some are dislikes
+  std::vector<double> by_weight(40);
+  for (size_t i = 0; i < by_weight.size(); ++i) by_weight[i] = static_cast<double>(1 + i % 7);
   for (RankingLoss loss : kAllLosses) {
     for (Optimizer optimizer : {Optimizer::kSgd, Optimizer::kAdagrad, Optimizer::kAdam}) {
-      const RankingEpoch epoch = EpochWith(loss, optimizer);
-      const Matrix users = Users(epoch.objective, 5, 19), items = Items(epoch.objective, 40, 19);
-      const Trained got =
-          RunEpochs(context(), epoch, rows.view(), users.Clone(), items.Clone(), true, 2);
-      OracleTables wanted;
-      const auto copy = [&](const Matrix& table) {
-        std::vector<Row> copied;
-        for (int64_t i = 0; i < table.rows(); ++i) {
-          copied.emplace_back(table.row(i), table.row(i) + table.cols());
-          if (epoch.objective.has_biases()) continue;
-          const double length = std::sqrt(DotOf(copied.back(), copied.back()));
-          for (double& x : copied.back()) x /= length;
-        }
-        return copied;
-      };
-      wanted.users = copy(users);
-      wanted.items = copy(items);
-      double oracle_loss = 0;
-      for (int e = 0; e < 2; ++e) {
-        RankingEpoch with = epoch;
-        with.part.epoch = e;
-        with.negatives = {.num_items = 40};
-        oracle_loss = OracleEpoch(with, rows.view(), &wanted);
-      }
-      const std::string what = "loss " + std::to_string(static_cast<int>(loss)) + " optimizer " +
-                               std::to_string(static_cast<int>(optimizer));
-      EXPECT_NEAR(got.report.loss, oracle_loss, 1e-4 * std::abs(oracle_loss)) << what;
-      for (int64_t i = 0; i < 40; ++i) {
-        for (size_t k = 0; k < wanted.items[i].size(); ++k) {
-          ASSERT_NEAR(got.items.row(i)[k], wanted.items[i][k], 2e-4) << what << " item " << i;
-        }
-      }
-      for (int64_t u = 0; u < 5; ++u) {
-        for (size_t k = 0; k < wanted.users[u].size(); ++k) {
-          ASSERT_NEAR(got.users.row(u)[k], wanted.users[u][k], 2e-4) << what << " user " << u;
-        }
-      }
+      ExpectOracle(rows.view(), EpochWith(loss, optimizer), {});
     }
+    ExpectOracle(rows.view(), EpochWith(loss, Optimizer::kAdagrad), by_weight);
   }
 }
 
@@ -346,6 +365,25 @@ TEST_P(RankingTest, ItemsPulledOneByOneMoveAsThoseMovedAtOnce) {
         }
       }
     }
+  }
+}
+
+TEST_P(RankingTest, PartsOfAnEpochVisitEveryPositiveOnce) {
+  const Csr rows = RandomCsr(std::vector<int64_t>(40, 9), 60, 2, false);
+  int64_t positives = 0;
+  for (float value : rows.values) positives += value > 0;
+  for (bool deterministic : {true, false}) {
+    int64_t visited = 0;
+    for (int32_t part = 0; part < 3; ++part) {
+      RankingEpoch epoch = EpochWith(RankingLoss::kBpr, Optimizer::kSgd);
+      epoch.part.part = part;
+      epoch.part.parts = 3;
+      const Trained got = RunEpochs(context(), epoch, rows.view(), Users(epoch.objective, 40, 8),
+                                    Items(epoch.objective, 60, 8), deterministic, 1);
+      EXPECT_NEAR(got.report.positives, positives / 3.0, positives / 10.0);
+      visited += got.report.positives;
+    }
+    EXPECT_EQ(visited, positives);
   }
 }
 

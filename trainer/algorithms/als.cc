@@ -195,28 +195,18 @@ class AlsFoldIn : public FoldIn {
 
   Matrix Users(Context& context, const CsrView& user_items) override {
     RequireEigenvalues();
-    if (!items_.Has(context)) {
-      items_ = Side(context, DeviceMatrix(context, model_->factors.items.view()),
-                    Upload<double>(context, model_->factors.item_eigenvalues));
-    }
-    return Solve(context, items_, user_items).Release(context);
+    const Side& items = items_.Get(context, [&] {
+      return Side{DeviceMatrix(context, model_->factors.items.view()),
+                  Upload<double>(context, model_->factors.item_eigenvalues),
+                  {}};
+    });
+    return Solve(context, items, user_items).Release(context);
   }
 
   Matrix Items(Context& context, const CsrView& item_users) override {
-    if (!users_.Has(context)) {
-      DeviceMatrix table(context, model_->factors.users.view());
-      Eigenbasis basis = RotateToEigenbasis(context, table.view());
-      context.Synchronize();
-      const Matrix rotation = basis.rotation.Download(context);
-      Matrix back(rotation.rows(), rotation.cols());
-      for (int64_t i = 0; i < back.rows(); ++i) {
-        for (int64_t j = 0; j < back.cols(); ++j) back.row(i)[j] = rotation.row(j)[i];
-      }
-      rotate_back_ = DeviceMatrix(context, std::move(back));
-      users_ = Side(context, std::move(table), std::move(basis.eigenvalues));
-    }
-    DeviceMatrix items = Solve(context, users_, item_users);
-    Rotate(context, rotate_back_.view(), items.view());
+    const Side& users = users_.Get(context, [&] { return RotatedUsers(context); });
+    DeviceMatrix items = Solve(context, users, item_users);
+    Rotate(context, users.rotate_back.view(), items.view());
     return items.Release(context);
   }
 
@@ -228,19 +218,24 @@ class AlsFoldIn : public FoldIn {
   }
 
  private:
-  // A fixed side on the device of the context that last needed it.
+  // A fixed side in its eigenbasis.
   struct Side {
-    Side() = default;
-    Side(Context& context, DeviceMatrix t, DeviceBuffer<double> e)
-        : table(std::move(t)), eigenvalues(std::move(e)), device(context.shared_cuda()) {}
-    bool Has(const Context& context) const {
-      return eigenvalues.size() > 0 && device == context.shared_cuda();
-    }
-
     DeviceMatrix table;
     DeviceBuffer<double> eigenvalues;
-    std::shared_ptr<CudaDevice> device;
+    DeviceMatrix rotate_back;  // to the model's basis, where that is another
   };
+
+  Side RotatedUsers(Context& context) const {
+    DeviceMatrix table(context, model_->factors.users.view());
+    Eigenbasis basis = RotateToEigenbasis(context, table.view());
+    context.Synchronize();
+    const Matrix rotation = basis.rotation.Download(context);
+    Matrix back(rotation.rows(), rotation.cols());
+    for (int64_t i = 0; i < back.rows(); ++i) {
+      for (int64_t j = 0; j < back.cols(); ++j) back.row(i)[j] = rotation.row(j)[i];
+    }
+    return {std::move(table), std::move(basis.eigenvalues), DeviceMatrix(context, std::move(back))};
+  }
 
   DeviceMatrix Solve(Context& context, const Side& fixed, const CsrView& host_rows) const {
     const DeviceCsr rows(context, host_rows);
@@ -259,8 +254,7 @@ class AlsFoldIn : public FoldIn {
 
   std::shared_ptr<const Model> model_;
   AlsObjective objective_;
-  Side items_, users_;
-  DeviceMatrix rotate_back_;
+  OnLastDevice<Side> items_, users_;
 };
 
 std::vector<MemoryItem> Estimate(const config::TrainConfig& config, const ProblemShape& shape,
@@ -292,18 +286,18 @@ std::vector<MemoryItem> Estimate(const config::TrainConfig& config, const Proble
 }  // namespace
 
 const AlgorithmEntry kAlsEntry = {
-    "als",
-    config::TrainConfig::kAls,
-    Resolve,
-    [](const config::TrainConfig& config) -> std::unique_ptr<Algorithm> {
+    .name = "als",
+    .config_case = config::TrainConfig::kAls,
+    .resolve = Resolve,
+    .make = [](const config::TrainConfig& config) -> std::unique_ptr<Algorithm> {
       return std::make_unique<Als>(config.als());
     },
-    [](std::shared_ptr<const Model> model) -> std::unique_ptr<FoldIn> {
+    .make_fold_in = [](std::shared_ptr<const Model> model) -> std::unique_ptr<FoldIn> {
       return std::make_unique<AlsFoldIn>(std::move(model));
     },
-    Estimate,
-    true,
-    [](const config::TrainConfig&) { return false; },
+    .estimate = Estimate,
+    .takes_blocks = true,
+    .has_biases = [](const config::TrainConfig&) { return false; },
 };
 
 }  // namespace penchant

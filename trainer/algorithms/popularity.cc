@@ -80,22 +80,22 @@ class PopularityFoldIn : public FoldIn {
 }  // namespace
 
 const AlgorithmEntry kPopularityEntry = {
-    "popularity",
-    config::TrainConfig::kPopularity,
-    [](const Interactions&, config::TrainConfig*) {},
-    [](const config::TrainConfig&) -> std::unique_ptr<Algorithm> {
+    .name = "popularity",
+    .config_case = config::TrainConfig::kPopularity,
+    .resolve = [](const Interactions&, config::TrainConfig*) {},
+    .make = [](const config::TrainConfig&) -> std::unique_ptr<Algorithm> {
       return std::make_unique<Popularity>();
     },
-    [](std::shared_ptr<const Model>) -> std::unique_ptr<FoldIn> {
+    .make_fold_in = [](std::shared_ptr<const Model>) -> std::unique_ptr<FoldIn> {
       return std::make_unique<PopularityFoldIn>();
     },
-    [](const config::TrainConfig&, const ProblemShape& shape, int,
-       bool) -> std::vector<MemoryItem> {
+    .estimate = [](const config::TrainConfig&, const ProblemShape& shape, int,
+                   bool) -> std::vector<MemoryItem> {
       return {{"user factors", shape.num_users * PaddedStride(1) * 4},
               {"item factors", shape.num_items * PaddedStride(1) * 4}};
     },
-    true,
-    [](const config::TrainConfig&) { return false; },
+    .takes_blocks = true,
+    .has_biases = [](const config::TrainConfig&) { return false; },
 };
 
 }  // namespace penchant

@@ -1,0 +1,90 @@
+#include "trainer/algorithms/ranking_config.h"
+
+#include <cmath>
+#include <string>
+
+#include "kernels/base/errors.h"
+
+namespace penchant {
+namespace {
+
+// What the loss and the data decide by default: chosen on Gowalla and MovieLens-100K, sparse and
+// dense; bench/ranking.py shows what they reach.
+struct LossDefaults {
+  const char* name;
+  RankingLoss loss;
+  int epochs;
+  double learning_rate;
+  double regularization;  // a mean positive interaction of a user
+  int negatives;
+  const char* optimizer;
+};
+constexpr LossDefaults kLosses[] = {
+    {"bpr", RankingLoss::kBpr, 40, 0.3, 0.0001, 32, "sgd"},
+    {"warp", RankingLoss::kWarp, 30, 0.03, 0.0008, 32, "adagrad"},
+    {"logistic", RankingLoss::kLogistic, 40, 0.1, 0.0005, 50, "adagrad"},
+    {"ccl", RankingLoss::kCcl, 60, 0.1, 0.0, 50, "adagrad"},
+    {"softmax", RankingLoss::kSoftmax, 60, 0.1, 0.0005, 100, "adagrad"},
+};
+constexpr double kLogisticNegativeWeight = 20.0;
+constexpr double kCclNegativeWeight = 0.5;  // times sqrt(items)
+constexpr double kMargin = 0.7;
+
+const LossDefaults& FindLoss(const config::RankingConfig& config) {
+  for (const LossDefaults& entry : kLosses) {
+    if (config.loss() == entry.name) return entry;
+  }
+  throw InvalidArgument(
+      "loss must be \"bpr\", \"warp\", \"logistic\", \"ccl\" or \"softmax\"; got \"" +
+      config.loss() + "\"");
+}
+
+Optimizer ParseOptimizer(const std::string& name) {
+  if (name == "sgd") return Optimizer::kSgd;
+  if (name == "adagrad") return Optimizer::kAdagrad;
+  if (name == "adam") return Optimizer::kAdam;
+  throw InvalidArgument("optimizer must be \"sgd\", \"adagrad\" or \"adam\"; got \"" + name + "\"");
+}
+
+}  // namespace
+
+void ResolveRanking(const Interactions& interactions, config::TrainConfig* config) {
+  config::RankingConfig* ranking = config->mutable_ranking();
+  const LossDefaults& defaults = FindLoss(*ranking);
+  ranking->set_loss(defaults.name);
+  if (!ranking->has_optimizer()) ranking->set_optimizer(defaults.optimizer);
+  if (!ranking->has_epochs()) ranking->set_epochs(defaults.epochs);
+  if (!ranking->has_learning_rate()) ranking->set_learning_rate(defaults.learning_rate);
+  if (!ranking->has_regularization()) {
+    ranking->set_regularization(defaults.regularization * static_cast<double>(interactions.nnz()) /
+                                static_cast<double>(interactions.num_users()));
+  }
+  if (!ranking->has_negative_samples()) ranking->set_negative_samples(defaults.negatives);
+  if (defaults.loss == RankingLoss::kLogistic && !ranking->has_negative_weight()) {
+    ranking->set_negative_weight(kLogisticNegativeWeight);
+  }
+  if (defaults.loss != RankingLoss::kCcl) return;
+  if (!ranking->has_margin()) ranking->set_margin(kMargin);
+  if (!ranking->has_negative_weight()) {
+    ranking->set_negative_weight(kCclNegativeWeight *
+                                 std::sqrt(static_cast<double>(interactions.num_items())));
+  }
+}
+
+RankingObjective ObjectiveOf(const config::RankingConfig& config) {
+  RankingObjective objective;
+  objective.loss = FindLoss(config).loss;
+  if (config.has_regularization()) objective.regularization = config.regularization();
+  objective.batch = config.batch_size();
+  if (config.has_negative_samples()) objective.negatives = config.negative_samples();
+  if (config.has_margin()) objective.margin = config.margin();
+  if (config.has_negative_weight()) objective.negative_weight = config.negative_weight();
+  objective.Validate();
+  return objective;
+}
+
+Optimizer OptimizerOf(const config::RankingConfig& config) {
+  return ParseOptimizer(config.has_optimizer() ? config.optimizer() : FindLoss(config).optimizer);
+}
+
+}  // namespace penchant
