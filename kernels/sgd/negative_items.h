@@ -44,13 +44,9 @@ class NegativeItems {
 // Draws until the item is no positive, this often.
 inline constexpr int kDrawRounds = 16;
 
-// Draw number `index` for the positive at `position` of the interactions.
-PENCHANT_HOST_DEVICE inline int32_t DrawItem(const NegativeTable& table, const EpochPart& part,
-                                             int64_t position, int64_t index) {
-  const PhiloxWords words =
-      Philox(part.seed, static_cast<uint64_t>(position),
-             static_cast<uint64_t>(part.epoch) << 32 | static_cast<uint64_t>(index / 2));
-  const uint32_t first = words[index % 2 * 2], second = words[index % 2 * 2 + 1];
+// The item that two random words stand for.
+PENCHANT_HOST_DEVICE inline int32_t ItemOfWords(const NegativeTable& table, uint32_t first,
+                                                uint32_t second) {
   const auto count = static_cast<uint64_t>(table.num_items);
   if (table.accept == nullptr) return static_cast<int32_t>(UniformBelow(first, second, count));
   // A slot's share is off by less than num_items / 2^32 of itself.
@@ -58,12 +54,27 @@ PENCHANT_HOST_DEVICE inline int32_t DrawItem(const NegativeTable& table, const E
   return UniformOpen(second) < table.accept[slot] ? slot : table.alias[slot];
 }
 
-// The k-th of m negatives; -1 when kDrawRounds draws were all positives.
+// Where draws for the positive at `position` of the interactions find their words: two draws in
+// each block of four.
+PENCHANT_HOST_DEVICE inline uint64_t DrawCounter(const EpochPart& part, int64_t index) {
+  return static_cast<uint64_t>(part.epoch) << 32 | static_cast<uint64_t>(index / 2);
+}
+
+// Draw number `index` for the positive at `position` of the interactions.
+PENCHANT_HOST_DEVICE inline int32_t DrawItem(const NegativeTable& table, const EpochPart& part,
+                                             int64_t position, int64_t index) {
+  const PhiloxWords words =
+      Philox(part.seed, static_cast<uint64_t>(position), DrawCounter(part, index));
+  return ItemOfWords(table, words[index % 2 * 2], words[index % 2 * 2 + 1]);
+}
+
+// The k-th of m negatives; -1 when kDrawRounds draws, the rounds before `round` counted, were all
+// positives.
 template <typename IsPositive>
 PENCHANT_HOST_DEVICE inline int32_t DrawNegative(const NegativeTable& table, const EpochPart& part,
                                                  int64_t position, int64_t k, int64_t m,
-                                                 const IsPositive& is_positive) {
-  for (int round = 0; round < kDrawRounds; ++round) {
+                                                 const IsPositive& is_positive, int round = 0) {
+  for (; round < kDrawRounds; ++round) {
     const int32_t item = DrawItem(table, part, position, round * m + k);
     if (!is_positive(item)) return item;
   }

@@ -10,6 +10,7 @@
 #include "kernels/base/errors.h"
 #include "kernels/base/isa.h"
 #include "kernels/base/memory.h"
+#include "kernels/base/philox_words.h"
 #include "kernels/cuda_ops.h"
 
 namespace penchant {
@@ -78,7 +79,9 @@ class Walker {
         rows_(user_items),
         tables_(tables),
         kernels_(SelectedRankingStepKernels()),
+        fill_words_(SelectedFillPhiloxWords()),
         rule_(RuleOf(epoch, tables)),
+        words_(4 * ((rule_.negatives + 1) / 2 + kPhiloxWordsRoom)),
         is_positive_((user_items.cols + 63) / 64),
         scratch_(RankingScratchFloats(rule_.rows_a_step(), tables.items.stride)) {
     batch_.items = tables.items.data;
@@ -95,7 +98,6 @@ class Walker {
     Mark(items, values, true);
     batch_.user = tables_.users.row(user);
     batch_.user_row = user;
-    const int64_t m = rule_.negatives;
     const int64_t most_steps = std::max<int64_t>(1, kRowsAtATime / rule_.rows_a_step());
     const int64_t first = epoch_.move_items ? rows_.offsets[user] : 0;
     for (size_t j = 0; j < items.size() && report_.failed < 0; ++j) {
@@ -105,11 +107,7 @@ class Walker {
         if (static_cast<int64_t>(positives_.size()) == most_steps * rule_.batch) {
           step += Flush(pulls, step);
         }
-        for (int64_t k = 0; k < m; ++k) {
-          negatives_.push_back(DrawNegative(
-              epoch_.negatives, epoch_.part, position, k, m,
-              [&](int32_t item) { return (is_positive_[item / 64] >> (item % 64) & 1) != 0; }));
-        }
+        Draw(position);
       }
       positives_.push_back(items[j]);
       positions_.push_back(position);
@@ -126,6 +124,22 @@ class Walker {
   EpochReport TakeReport() { return std::exchange(report_, {}); }
 
  private:
+  // Appends the negatives of a step.
+  void Draw(int64_t position) {
+    const auto is_positive = [&](int32_t item) {
+      return (is_positive_[item / 64] >> (item % 64) & 1) != 0;
+    };
+    const int64_t m = rule_.negatives;
+    fill_words_(epoch_.part.seed, static_cast<uint64_t>(position), DrawCounter(epoch_.part, 0),
+                (m + 1) / 2, words_.data());
+    for (int64_t k = 0; k < m; ++k) {
+      const int32_t item = ItemOfWords(epoch_.negatives, words_[2 * k], words_[2 * k + 1]);
+      negatives_.push_back(!is_positive(item) ? item
+                                              : DrawNegative(epoch_.negatives, epoch_.part,
+                                                             position, k, m, is_positive, 1));
+    }
+  }
+
   void Mark(std::span<const int32_t> items, const float* values, bool on) {
     for (size_t j = 0; j < items.size(); ++j) {
       if (values != nullptr && !(values[j] > 0)) continue;
@@ -173,7 +187,9 @@ class Walker {
   const CsrView& rows_;
   const RankingTables& tables_;
   const RankingStepKernels& kernels_;
+  const FillPhiloxWordsKernel fill_words_;
   const RankingRule rule_;
+  std::vector<uint32_t> words_;
   std::vector<uint64_t> is_positive_;  // a bit an item, of the user being walked
   Buffer<float> scratch_;
   std::vector<int32_t> positives_, negatives_;

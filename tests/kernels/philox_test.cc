@@ -4,6 +4,10 @@
 
 #include <cmath>
 #include <set>
+#include <vector>
+
+#include "kernels/base/isa.h"
+#include "kernels/base/philox_words.h"
 
 namespace penchant {
 namespace {
@@ -26,6 +30,23 @@ TEST(PhiloxTest, NormalsHaveMeanZeroAndVarianceOne) {
   }
   EXPECT_NEAR(sum / (2 * n), 0.0, 0.01);
   EXPECT_NEAR(squares / (2 * n), 1.0, 0.02);
+}
+
+TEST(PhiloxTest, ManyWordsAtATimeAreTheSame) {
+  const Isa before = SelectedIsa();
+  for (Isa isa : SupportedIsas()) {
+    SelectIsa(isa);
+    for (int64_t count : {0, 1, 7, 8, 9, 50}) {
+      const uint64_t key = 0x123456789abcdef0, low = 0xfedcba9876543210, high = 0x0000000312345678;
+      std::vector<uint32_t> words(4 * (count + kPhiloxWordsRoom));
+      SelectedFillPhiloxWords()(key, low, high, count, words.data());
+      for (int64_t i = 0; i < count; ++i) {
+        const PhiloxWords wanted = Philox(key, low, high + static_cast<uint64_t>(i));
+        for (int w = 0; w < 4; ++w) ASSERT_EQ(words[4 * i + w], wanted[w]) << i << " of " << count;
+      }
+    }
+  }
+  SelectIsa(before);
 }
 
 TEST(PhiloxTest, SeedsAndPurposesShareNoKey) {
