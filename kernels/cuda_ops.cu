@@ -15,6 +15,7 @@ const CudaOps kOps = {
     .solve_rows = SolveRows,
     .als_loss = AlsLoss,
     .ranking_epoch = RunRankingEpoch,
+    .skip_gram_epoch = RunSkipGramEpoch,
     .normalize_rows = NormalizeRows,
     .gather_rows = GatherRows,
     .top_k = TopK,

@@ -37,8 +37,11 @@ struct CudaOps {
                      const CsrBlocks& item_users);
   // sgd
   std::shared_ptr<const EpochReport> (*ranking_epoch)(Context&, const RankingEpoch&,
-                                                      const EpochOrder&, const CsrView& user_items,
+                                                      const EpochOrder&, const CsrPositives&,
                                                       const RankingTables&);
+  std::shared_ptr<const EpochReport> (*skip_gram_epoch)(Context&, const RankingEpoch&,
+                                                        const EpochOrder&, const SkipGramContexts&,
+                                                        const RankingTables&);
   void (*normalize_rows)(Context&, MatrixView<float>);
   // score
   void (*gather_rows)(Context&, MatrixView<const float> table, const int32_t* rows,

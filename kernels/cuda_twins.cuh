@@ -21,7 +21,10 @@ double AlsLoss(Context&, const AlsObjective&, MatrixView<const float> users,
                MatrixView<const float> items, const CsrBlocks& user_items,
                const CsrBlocks& item_users);
 std::shared_ptr<const EpochReport> RunRankingEpoch(Context&, const RankingEpoch&, const EpochOrder&,
-                                                   const CsrView& user_items, const RankingTables&);
+                                                   const CsrPositives&, const RankingTables&);
+std::shared_ptr<const EpochReport> RunSkipGramEpoch(Context&, const RankingEpoch&,
+                                                    const EpochOrder&, const SkipGramContexts&,
+                                                    const RankingTables&);
 void NormalizeRows(Context&, MatrixView<float>);
 void GatherRows(Context&, MatrixView<const float> table, const int32_t* rows,
                 MatrixView<float> out);

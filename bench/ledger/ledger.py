@@ -70,7 +70,7 @@ def plain_name(mangled: str) -> str | None:
     """The kernel's name with its template arguments; None for Thrust's."""
     full = subprocess.run(["c++filt", mangled], capture_output=True, text=True, check=True).stdout
     match = re.search(r"penchant::cuda::(?:\(anonymous namespace\)::)?(\w+(?:<[^(]*>)?)\(", full)
-    return match[1] if match else None
+    return match[1].replace("penchant::", "") if match else None
 
 
 def instruction_counts(cubin: Path) -> dict[str, dict[str, int]]:

@@ -25,26 +25,17 @@ std::vector<int32_t> Shuffled(int64_t size, const EpochPart& part) {
   return order;
 }
 
-int64_t CountPositives(const CsrView& rows, int64_t i, const EpochPart& part) {
-  const float* values = rows.row_values(i);
-  int64_t count = 0;
-  for (int64_t j = 0; j < rows.row_size(i); ++j) {
-    count += (values == nullptr || values[j] > 0) && part.Has(rows.offsets[i] + j);
-  }
-  return count;
-}
-
 }  // namespace
 
-EpochOrder::EpochOrder(Context& context, const CsrView& user_items, const EpochPart& part,
-                       int64_t batch, bool deterministic) {
-  const std::vector<int32_t> users = Shuffled(user_items.rows, part);
-  users_ = Upload<int32_t>(context, users);
-  if (!deterministic) return;
+EpochOrder::EpochOrder(Context& context, int64_t num_users, const EpochPart& part)
+    : order_(Shuffled(num_users, part)), users_(Upload<int32_t>(context, order_)) {}
+
+void EpochOrder::MakePortions(Context& context,
+                              const std::function<int64_t(int64_t user)>& count_steps) {
   std::vector<int64_t> first_steps;
   Portion portion{0, 0, 0};
-  for (int32_t user : users) {
-    const int64_t steps = (CountPositives(user_items, user, part) + batch - 1) / batch;
+  for (int32_t user : order_) {
+    const int64_t steps = count_steps(user);
     if (portion.steps > 0 && portion.steps + steps > kPortionSteps) {
       portions_.push_back(portion);
       portion = {portion.end, portion.end, 0};

@@ -16,16 +16,21 @@ struct EpochPart {
   int32_t part = 0;
   int32_t parts = 1;
 
-  // Whether the positive at `position` of the interactions is of this part.
-  PENCHANT_HOST_DEVICE bool Has(int64_t position) const {
-    if (parts == 1) return true;
-    // SplitMix64 (Steele, Lea, Flood 2014): one number a position and epoch.
+  // 32 random bits for a position of the epoch, others for each purpose.
+  PENCHANT_HOST_DEVICE uint64_t Random(int64_t position, uint64_t purpose) const {
+    // SplitMix64 (Steele, Lea, Flood 2014).
     uint64_t z = seed + static_cast<uint64_t>(epoch) * 0xD1B54A32D192ED03u +
-                 static_cast<uint64_t>(position) * 0x9E3779B97F4A7C15u;
+                 static_cast<uint64_t>(position) * 0x9E3779B97F4A7C15u +
+                 purpose * 0x8CB92BA72F3D8DD7u;
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
     z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    z ^= z >> 31;
-    return static_cast<int32_t>((z >> 32) * static_cast<uint64_t>(parts) >> 32) == part;
+    return (z ^ z >> 31) >> 32;
+  }
+
+  // Whether the positive at `position` is of this part.
+  PENCHANT_HOST_DEVICE bool Has(int64_t position) const {
+    return parts == 1 ||
+           static_cast<int32_t>(Random(position, 0) * static_cast<uint64_t>(parts) >> 32) == part;
   }
 };
 

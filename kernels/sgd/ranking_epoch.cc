@@ -71,18 +71,19 @@ struct Pulls {
   Buffer<float> users;
 };
 
-// What one thread needs to walk users and to move items.
+// What one thread needs to walk the users of a source and to move items.
+template <typename Source>
 class Walker {
  public:
-  Walker(const RankingEpoch& epoch, const CsrView& user_items, const RankingTables& tables)
+  Walker(const RankingEpoch& epoch, const Source& source, const RankingTables& tables)
       : epoch_(epoch),
-        rows_(user_items),
+        source_(source),
         tables_(tables),
         kernels_(SelectedRankingStepKernels()),
         fill_words_(SelectedFillPhiloxWords()),
         rule_(RuleOf(epoch, tables)),
         words_(4 * ((rule_.negatives + 1) / 2 + kPhiloxWordsRoom)),
-        is_positive_((user_items.cols + 63) / 64),
+        rejected_((source.num_items() + 63) / 64),
         scratch_(RankingScratchFloats(rule_.rows_a_step(), tables.items.stride)) {
     batch_.items = tables.items.data;
     batch_.stride = tables.items.stride;
@@ -93,27 +94,24 @@ class Walker {
 
   // All steps of a user. With `pulls`, from step `step` of them on, items stay and are pulled.
   void Walk(int32_t user, Pulls* pulls, int64_t step) {
-    const auto items = rows_.row_indices(user);
-    const float* values = rows_.row_values(user);
-    Mark(items, values, true);
+    Mark(user, true);
     batch_.user = tables_.users.row(user);
     batch_.user_row = user;
     const int64_t most_steps = std::max<int64_t>(1, kRowsAtATime / rule_.rows_a_step());
-    const int64_t first = epoch_.move_items ? rows_.offsets[user] : 0;
-    for (size_t j = 0; j < items.size() && report_.failed < 0; ++j) {
-      const int64_t position = first + static_cast<int64_t>(j);
-      if ((values != nullptr && !(values[j] > 0)) || !epoch_.part.Has(position)) continue;
+    Positive positive;
+    auto cursor = source_.Begin(user);
+    while (report_.failed < 0 && source_.Next(epoch_.part, &cursor, &positive)) {
       if (static_cast<int64_t>(positives_.size()) % rule_.batch == 0) {
         if (static_cast<int64_t>(positives_.size()) == most_steps * rule_.batch) {
           step += Flush(pulls, step);
         }
-        Draw(position);
+        Draw(positive.position);
       }
-      positives_.push_back(items[j]);
-      positions_.push_back(position);
+      positives_.push_back(positive.item);
+      positions_.push_back(positive.position);
     }
     Flush(pulls, step);
-    Mark(items, values, false);
+    Mark(user, false);
   }
 
   void MoveItem(int32_t row, std::span<const ItemPull> pulls) {
@@ -126,27 +124,26 @@ class Walker {
  private:
   // Appends the negatives of a step.
   void Draw(int64_t position) {
-    const auto is_positive = [&](int32_t item) {
-      return (is_positive_[item / 64] >> (item % 64) & 1) != 0;
+    const auto is_rejected = [&](int32_t item) {
+      return (rejected_[item / 64] >> (item % 64) & 1) != 0;
     };
     const int64_t m = rule_.negatives;
     fill_words_(epoch_.part.seed, static_cast<uint64_t>(position), DrawCounter(epoch_.part, 0),
                 (m + 1) / 2, words_.data());
     for (int64_t k = 0; k < m; ++k) {
       const int32_t item = ItemOfWords(epoch_.negatives, words_[2 * k], words_[2 * k + 1]);
-      negatives_.push_back(!is_positive(item) ? item
+      negatives_.push_back(!is_rejected(item) ? item
                                               : DrawNegative(epoch_.negatives, epoch_.part,
-                                                             position, k, m, is_positive, 1));
+                                                             position, k, m, is_rejected, 1));
     }
   }
 
-  void Mark(std::span<const int32_t> items, const float* values, bool on) {
-    for (size_t j = 0; j < items.size(); ++j) {
-      if (values != nullptr && !(values[j] > 0)) continue;
-      const uint64_t bit = uint64_t{1} << (items[j] % 64);
-      uint64_t& word = is_positive_[items[j] / 64];
+  void Mark(int64_t user, bool on) {
+    source_.ForEachRejected(user, [&](int32_t item) {
+      const uint64_t bit = uint64_t{1} << (item % 64);
+      uint64_t& word = rejected_[item / 64];
       word = on ? word | bit : word & ~bit;
-    }
+    });
   }
 
   // Runs the steps drawn so far; returns how many.
@@ -184,13 +181,13 @@ class Walker {
   }
 
   const RankingEpoch& epoch_;
-  const CsrView& rows_;
+  const Source source_;
   const RankingTables& tables_;
   const RankingStepKernels& kernels_;
   const FillPhiloxWordsKernel fill_words_;
   const RankingRule rule_;
   std::vector<uint32_t> words_;
-  std::vector<uint64_t> is_positive_;  // a bit an item, of the user being walked
+  std::vector<uint64_t> rejected_;  // a bit an item, as negatives of the user being walked
   Buffer<float> scratch_;
   std::vector<int32_t> positives_, negatives_;
   std::vector<int64_t> positions_;
@@ -198,9 +195,12 @@ class Walker {
   EpochReport report_;
 };
 
-using Walkers = std::vector<std::unique_ptr<Walker>>;
+template <typename Source>
+using Walkers = std::vector<std::unique_ptr<Walker<Source>>>;
 
-void WalkAtOnce(Context& context, const EpochOrder& order, Walkers& walkers, EpochReport* report) {
+template <typename Source>
+void WalkAtOnce(Context& context, const EpochOrder& order, Walkers<Source>& walkers,
+                EpochReport* report) {
   context.ParallelFor((order.num_users() + kUsersAUnit - 1) / kUsersAUnit,
                       [&](int64_t unit, int worker) {
                         const int64_t begin = unit * kUsersAUnit;
@@ -212,8 +212,9 @@ void WalkAtOnce(Context& context, const EpochOrder& order, Walkers& walkers, Epo
   for (const auto& walker : walkers) report->Add(walker->TakeReport());
 }
 
+template <typename Source>
 void WalkInPortions(Context& context, const EpochOrder& order, const RankingRule& rule,
-                    int64_t stride, Walkers& walkers, EpochReport* report) {
+                    int64_t stride, Walkers<Source>& walkers, EpochReport* report) {
   const int64_t size = rule.rows_a_step();
   Pulls pulls{std::vector<int32_t>(order.most_steps() * size),
               Buffer<float>(order.most_steps() * size), Buffer<float>(order.most_steps() * stride)};
@@ -261,24 +262,24 @@ void WalkInPortions(Context& context, const EpochOrder& order, const RankingRule
   }
 }
 
-}  // namespace
-
-std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const RankingEpoch& epoch,
-                                                   const EpochOrder& order,
-                                                   const CsrView& user_items,
-                                                   const RankingTables& tables) {
-  PENCHANT_REQUIRE(user_items.rows == tables.users.rows && user_items.cols == tables.items.rows &&
+template <typename Source>
+void CheckShapes(const RankingEpoch& epoch, const Source& source, const RankingTables& tables) {
+  PENCHANT_REQUIRE(source.num_rows() == tables.users.rows &&
+                       source.num_items() == tables.items.rows &&
                        tables.users.cols == tables.items.cols,
-                   "RunRankingEpoch: the interactions are ", user_items.rows, " x ",
-                   user_items.cols, ", the tables ", tables.users.rows, " x ", tables.users.cols,
+                   "RunRankingEpoch: the interactions are ", source.num_rows(), " x ",
+                   source.num_items(), ", the tables ", tables.users.rows, " x ", tables.users.cols,
                    " and ", tables.items.rows, " x ", tables.items.cols);
   epoch.objective.Validate();
-  if (context.cuda()) {
-    return context.cuda()->ops().ranking_epoch(context, epoch, order, user_items, tables);
-  }
-  Walkers walkers;
+}
+
+template <typename Source>
+std::shared_ptr<const EpochReport> RunEpoch(Context& context, const RankingEpoch& epoch,
+                                            const EpochOrder& order, const Source& source,
+                                            const RankingTables& tables) {
+  Walkers<Source> walkers;
   for (int worker = 0; worker < context.num_threads(); ++worker) {
-    walkers.push_back(std::make_unique<Walker>(epoch, user_items, tables));
+    walkers.push_back(std::make_unique<Walker<Source>>(epoch, source, tables));
   }
   const auto report = std::make_shared<EpochReport>();
   if (order.deterministic() && epoch.move_items) {
@@ -288,6 +289,27 @@ std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const Ranki
     WalkAtOnce(context, order, walkers, report.get());
   }
   return report;
+}
+
+}  // namespace
+
+std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const RankingEpoch& epoch,
+                                                   const EpochOrder& order,
+                                                   const CsrPositives& users,
+                                                   const RankingTables& tables) {
+  CheckShapes(epoch, users, tables);
+  return context.cuda() ? context.cuda()->ops().ranking_epoch(context, epoch, order, users, tables)
+                        : RunEpoch(context, epoch, order, users, tables);
+}
+
+std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const RankingEpoch& epoch,
+                                                   const EpochOrder& order,
+                                                   const SkipGramContexts& centers,
+                                                   const RankingTables& tables) {
+  CheckShapes(epoch, centers, tables);
+  return context.cuda()
+             ? context.cuda()->ops().skip_gram_epoch(context, epoch, order, centers, tables)
+             : RunEpoch(context, epoch, order, centers, tables);
 }
 
 }  // namespace penchant

@@ -18,10 +18,10 @@ constexpr unsigned long long kNone = ~0ull;
 // Warps walk users [begin, end) of the order, each every warps-th. kItemsMove: items move at once,
 // pulled by all warps. Else they stay, and what they are asked is kept in `walk`, from each user's
 // first step on.
-template <bool kItemsMove>
+template <bool kItemsMove, typename Source>
 __global__ void WalkUsersKernel(RankingRule rule, Walk walk, const int32_t* order,
                                 const int64_t* first_steps, int64_t begin, int64_t end,
-                                CsrView rows, RankingTables tables, WarpReport* reports,
+                                Source source, RankingTables tables, WarpReport* reports,
                                 unsigned long long* failed) {
   PENCHANT_SHARED(shared);
   const int warps_a_block = static_cast<int>(blockDim.x) / kWarpSize;
@@ -36,28 +36,24 @@ __global__ void WalkUsersKernel(RankingRule rule, Walk walk, const int32_t* orde
     float* row = tables.users.data + user * tables.users.stride;
     for (int64_t k = lane; k < tables.users.stride; k += kWarpSize) w.user[k] = row[k];
     __syncwarp();
-    const int64_t first = rows.offsets[user];
-    const int64_t count = rows.offsets[user + 1] - first;
-    const Positives positives{rows.indices + first,
-                              rows.values != nullptr ? rows.values + first : nullptr, count};
     int64_t step = kItemsMove ? 0 : first_steps[i];
     WarpReport report = {0, 0};
     bool good = true;
-    for (int64_t j = 0; j < count && good;) {
+    auto cursor = source.Begin(user);
+    while (good) {
       // The step's positives; lane 0 lists them.
       int P = 0;
       int64_t position = 0;
-      for (; j < count && P < rule.batch; ++j) {
-        const int64_t here = (rule.move_items ? first : 0) + j;
-        if (!positives.Counts(j) || !walk.part.Has(here)) continue;
-        if (P == 0) position = here;
-        if (lane == 0) w.rows[P] = positives.items[j];
+      Positive positive;
+      while (P < rule.batch && source.Next(walk.part, &cursor, &positive)) {
+        if (P == 0) position = positive.position;
+        if (lane == 0) w.rows[P] = positive.item;
         ++P;
       }
       __syncwarp();
       if (P == 0) break;
       const float loss =
-          Step<kItemsMove>(rule, walk, tables, w, positives, user, P, position, step++, lane);
+          Step<kItemsMove>(rule, walk, tables, w, source, user, P, position, step++, lane);
       good = isfinite(loss);
       if (!good && lane == 0) atomicMin(failed, static_cast<unsigned long long>(position));
       report.loss += loss;
@@ -132,13 +128,13 @@ __global__ void SumReports(const WarpReport* reports, int64_t count, WarpReport*
   *sum = part;
 }
 
-}  // namespace
-
-std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const RankingEpoch& epoch,
-                                                   const EpochOrder& order, const CsrView& rows,
-                                                   const RankingTables& tables) {
+template <typename Source>
+std::shared_ptr<const EpochReport> RunEpoch(Context& context, const RankingEpoch& epoch,
+                                            const EpochOrder& order, const Source& source,
+                                            const RankingTables& tables) {
   const auto report = std::make_shared<EpochReport>();
-  if (rows.rows == 0) return report;
+  const int64_t num_users = order.num_users();
+  if (num_users == 0) return report;
   CudaDevice& device = *context.cuda();
   const RankingRule rule = RuleOf(epoch, tables);
   const int64_t stride = tables.items.stride, size = rule.rows_a_step();
@@ -149,17 +145,20 @@ std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const Ranki
                    " and negative_samples=", rule.negatives, " with ", tables.items.cols,
                    " factors do not fit a CUDA block's shared memory; ask for fewer, or use "
                    "device=\"cpu\"");
-  DeviceBuffer<WarpReport> reports(context, rows.rows), sum(context, 1);
+  DeviceBuffer<WarpReport> reports(context, num_users), sum(context, 1);
   DeviceBuffer<unsigned long long> failed(context, 1);
   PENCHANT_LAUNCH(context, (LaunchShape{1, 1}), ResetFailed, failed.data());
   Walk walk{epoch.negatives, epoch.part, nullptr, nullptr, nullptr};
   if (!order.deterministic() || !epoch.move_items) {
+    const auto kernel = WalkUsersKernel<true, Source>;
+    const std::string name = internal::Concat("WalkUsersKernel<true, ", Source::kName, ">");
     LaunchShape shape = walkers;
-    shape.blocks =
-        ResidentBlocks(context, WalkUsersKernel<true>, shape, DivideUp(rows.rows, kWarps));
-    PENCHANT_LAUNCH(context, shape, WalkUsersKernel<true>, rule, walk, order.users(), nullptr, 0,
-                    rows.rows, rows, tables, reports.data(), failed.data());
+    shape.blocks = ResidentBlocks(context, kernel, shape, DivideUp(num_users, kWarps));
+    PENCHANT_LAUNCH_NAMED(context, name.c_str(), shape, kernel, rule, walk, order.users(), nullptr,
+                          0, num_users, source, tables, reports.data(), failed.data());
   } else {
+    const auto kernel = WalkUsersKernel<false, Source>;
+    const std::string name = internal::Concat("WalkUsersKernel<false, ", Source::kName, ">");
     const int64_t most = order.most_steps() * size;
     DeviceBuffer<int32_t> items(context, most);
     DeviceBuffer<int64_t> places(context, most);
@@ -172,9 +171,9 @@ std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const Ranki
       if (count == 0) continue;
       LaunchShape shape = walkers;
       shape.blocks = DivideUp(portion.end - portion.begin, kWarps);
-      PENCHANT_LAUNCH(context, shape, WalkUsersKernel<false>, rule, walk, order.users(),
-                      order.first_steps(), portion.begin, portion.end, rows, tables, reports.data(),
-                      failed.data());
+      PENCHANT_LAUNCH_NAMED(context, name.c_str(), shape, kernel, rule, walk, order.users(),
+                            order.first_steps(), portion.begin, portion.end, source, tables,
+                            reports.data(), failed.data());
       PENCHANT_LAUNCH(context, (LaunchShape{DivideUp(count, 256), 256}), NumberPlaces,
                       places.data(), count);
       StableSortByKey(context, items.data(), places.data(), count, /*descending=*/false);
@@ -186,7 +185,7 @@ std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const Ranki
   }
   PENCHANT_LAUNCH(context,
                   (LaunchShape{1, kWarpSize, kWarpSize * static_cast<int64_t>(sizeof(WarpReport))}),
-                  SumReports, reports.data(), rows.rows, sum.data());
+                  SumReports, reports.data(), num_users, sum.data());
   device.ReadLater(sum.data(), sizeof(WarpReport), [report](const void* host) {
     const auto& told = *static_cast<const WarpReport*>(host);
     report->loss = told.loss;
@@ -197,6 +196,22 @@ std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const Ranki
     if (told != kNone) report->failed = static_cast<int64_t>(told);
   });
   return report;
+}
+
+}  // namespace
+
+std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const RankingEpoch& epoch,
+                                                   const EpochOrder& order,
+                                                   const CsrPositives& users,
+                                                   const RankingTables& tables) {
+  return RunEpoch(context, epoch, order, users, tables);
+}
+
+std::shared_ptr<const EpochReport> RunSkipGramEpoch(Context& context, const RankingEpoch& epoch,
+                                                    const EpochOrder& order,
+                                                    const SkipGramContexts& centers,
+                                                    const RankingTables& tables) {
+  return RunEpoch(context, epoch, order, centers, tables);
 }
 
 }  // namespace penchant::PENCHANT_CUDA_NAMESPACE

@@ -7,11 +7,11 @@
 #include <memory>
 
 #include "kernels/base/context.h"
-#include "kernels/base/view.h"
 #include "kernels/sgd/epoch_order.h"
 #include "kernels/sgd/negative_items.h"
 #include "kernels/sgd/ranking_objective.h"
 #include "kernels/sgd/ranking_steps.h"
+#include "kernels/sgd/skip_gram_contexts.h"
 
 namespace penchant {
 
@@ -21,9 +21,7 @@ struct RankingEpoch {
   double learning_rate = 0.05;
   NegativeTable negatives;
   EpochPart part;
-  // False: users alone move, as fold-in needs it. Draws are then the same for every user, so that a
-  // row does not depend on those beside it.
-  bool move_items = true;
+  bool move_items = true;  // false: users alone move, as fold-in needs it
 };
 
 // Everything on the context's device. Where the objective has biases, item rows end in theirs and
@@ -41,15 +39,20 @@ struct EpochReport {
   void Add(const EpochReport& other);
 };
 
-// Visits the positive entries (value > 0, or no values) of `user_items` that are of the part, in
-// order; a user's in steps of objective.batch, which share objective.negatives draws. Deterministic
-// orders give the same bits for any number of threads, by letting the items of a portion of users
-// move at once. Else threads move shared items without locks, and the result depends on their
-// timing (but not with one thread, nor when items do not move). The report is there after
-// context.Synchronize(). REQUIRES: `order` is of user_items and the part.
+// Visits the positives of `users` that are of the part, in order; a user's in steps of
+// objective.batch, which share objective.negatives draws. Deterministic orders give the same bits
+// for any number of threads, by letting the items of a portion of users move at once. Else threads
+// move shared items without locks, and the result depends on their timing (but not with one thread,
+// nor when items do not move). The report is there after context.Synchronize().
+// REQUIRES: `order` is of these users (on the host) and the part.
 std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const RankingEpoch& epoch,
                                                    const EpochOrder& order,
-                                                   const CsrView& user_items,
+                                                   const CsrPositives& users,
+                                                   const RankingTables& tables);
+// The same with items as users, whose positives are their contexts.
+std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const RankingEpoch& epoch,
+                                                   const EpochOrder& order,
+                                                   const SkipGramContexts& centers,
                                                    const RankingTables& tables);
 
 // The rule of an epoch, for both twins.

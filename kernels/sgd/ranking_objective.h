@@ -29,8 +29,10 @@ struct RankingObjective {
   double margin = 0.0;           // ccl
   double negative_weight = 1.0;  // ccl, logistic
 
+  bool biases = true;  // but for ccl
+
   // Whether item rows end in a bias and user rows in the constant 1.
-  bool has_biases() const { return loss != RankingLoss::kCcl; }
+  bool has_biases() const { return biases && loss != RankingLoss::kCcl; }
   // Throws InvalidArgument naming the parameter outside its domain.
   void Validate() const;
 };

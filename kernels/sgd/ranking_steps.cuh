@@ -3,7 +3,6 @@
 #ifndef PENCHANT_KERNELS_SGD_RANKING_STEPS_CUH_
 #define PENCHANT_KERNELS_SGD_RANKING_STEPS_CUH_
 
-#include "kernels/base/sorted.h"
 #include "kernels/sgd/ranking_epoch.h"
 #include "kernels/sgd/ranking_loss.cuh"
 #include "kernels/sgd/row_moves.cuh"
@@ -17,21 +16,6 @@ struct Walk {
   int32_t* rows;       // of every place of every step; -1: none
   float* derivatives;  // likewise
   float* users;        // the user's row before every step
-};
-
-// The interactions of a user.
-struct Positives {
-  const int32_t* items;  // ascending
-  const float* values;   // null: all ones
-  int64_t count;
-
-  __device__ __forceinline__ bool Counts(int64_t j) const {
-    return values == nullptr || values[j] > 0.0f;
-  }
-  __device__ __forceinline__ bool Has(int32_t item) const {
-    const int64_t j = FindSorted(items, count, item);
-    return j >= 0 && Counts(j);
-  }
 };
 
 // user . item row, in every lane.
@@ -127,9 +111,9 @@ __device__ inline void Move(const RankingRule& rule, const RankingTables& tables
 
 // Works on the step whose P positives stand in w.rows, the first of them at `position` of the
 // interactions; returns its loss. `step` is its number among those whose pulls are kept.
-template <bool kItemsMove>
+template <bool kItemsMove, typename Source>
 __device__ inline float Step(const RankingRule& rule, const Walk& walk, const RankingTables& tables,
-                             const WarpMemory& w, const Positives& positives, int64_t user, int P,
+                             const WarpMemory& w, const Source& source, int64_t user, int P,
                              int64_t position, int64_t step, int lane) {
   const int batch = static_cast<int>(rule.batch), m = static_cast<int>(rule.negatives);
   const int size = batch + m;
@@ -137,7 +121,7 @@ __device__ inline float Step(const RankingRule& rule, const Walk& walk, const Ra
   for (int p = P + lane; p < batch; p += kWarpSize) w.rows[p] = -1;
   for (int k = lane; k < m; k += kWarpSize) {
     const int32_t row = DrawNegative(walk.negatives, walk.part, position, k, m,
-                                     [&](int32_t drawn) { return positives.Has(drawn); });
+                                     [&](int32_t drawn) { return source.Rejects(user, drawn); });
     w.rows[batch + k] = row;
     found += row >= 0;
   }

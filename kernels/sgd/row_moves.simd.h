@@ -46,7 +46,8 @@ PENCHANT_INLINE float Dot(const float* u, const float* v, int64_t stride) {
 }
 
 // How far a row moves along its gradient, of which `square` is the elements' mean square.
-PENCHANT_INLINE float Rate(const RankingRule& rule, const RowMoments& moments, int64_t row, float square) {
+PENCHANT_INLINE float Rate(const RankingRule& rule, const RowMoments& moments, int64_t row,
+                           float square) {
   switch (rule.optimizer) {
     case Optimizer::kSgd:
       return rule.learning_rate;

@@ -71,8 +71,10 @@ void RankOnce(Context& context, int64_t factors) {
   DeviceMatrix users(context, testing::RandomMatrix(2, factors, 2, 0.1f));
   DeviceMatrix items(context, testing::RandomMatrix(40, factors, 3, 0.1f));
   for (bool deterministic : {false, true}) {
-    const EpochOrder order(context, host.view(), epoch.part, epoch.objective.batch, deterministic);
-    RunRankingEpoch(context, epoch, order, rows.view(), {users.view(), items.view(), {}, {}});
+    const EpochOrder order(context, CsrPositives{host.view()}, epoch.part, epoch.objective.batch,
+                           deterministic);
+    RunRankingEpoch(context, epoch, order, CsrPositives{rows.view()},
+                    {users.view(), items.view(), {}, {}});
   }
   NormalizeRows(context, items.view());
   context.Synchronize();

@@ -261,9 +261,10 @@ Trained RunEpochs(Context& context, RankingEpoch epoch, const CsrView& host, Mat
   Trained result;
   for (int e = 0; e < epochs; ++e) {
     epoch.part.epoch = e;
-    const EpochOrder order(context, host, epoch.part, epoch.objective.batch, deterministic);
+    const EpochOrder order(context, CsrPositives{host, !epoch.move_items}, epoch.part,
+                           epoch.objective.batch, deterministic);
     const auto report =
-        RunRankingEpoch(context, epoch, order, rows.view(),
+        RunRankingEpoch(context, epoch, order, CsrPositives{rows.view(), !epoch.move_items},
                         {user_table.view(), item_table.view(), view(user_state), view(item_state)});
     context.Synchronize();
     result.report = *report;

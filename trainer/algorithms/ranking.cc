@@ -98,10 +98,10 @@ class Ranking : public Algorithm {
     EpochReport whole;
     for (int32_t part = 0; part < kParts && whole.failed < 0; ++part) {
       epoch.part = {seed_, epoch_, part, kParts};
-      const EpochOrder order(context, host_user_items_, epoch.part, objective_.batch,
+      const EpochOrder order(context, CsrPositives{host_user_items_}, epoch.part, objective_.batch,
                              config_.deterministic());
       const auto report =
-          RunRankingEpoch(context, epoch, order, user_items_.view(),
+          RunRankingEpoch(context, epoch, order, CsrPositives{user_items_.view()},
                           {users_.view(), items_.view(), user_state_.view(), item_state_.view()});
       context.Synchronize();
       whole.Add(*report);

@@ -69,10 +69,12 @@ class RankingFoldIn : public FoldIn {
     for (int e = 0; e < kEpochs; ++e) {
       epoch.learning_rate = kLearningRate * (1.0 - static_cast<double>(e) / kEpochs);
       epoch.part = {model_->manifest.config().seed(), e, 0, 1};
-      const EpochOrder order(context, host_rows, epoch.part, objective_.batch,
+      const EpochOrder order(context, CsrPositives{host_rows, /*rows_alike=*/true}, epoch.part,
+                             objective_.batch,
                              /*deterministic=*/false);
-      const auto report = RunRankingEpoch(context, epoch, order, rows.view(),
-                                          {learned.view(), fixed, state.view(), {}});
+      const auto report =
+          RunRankingEpoch(context, epoch, order, CsrPositives{rows.view(), /*rows_alike=*/true},
+                          {learned.view(), fixed, state.view(), {}});
       context.Synchronize();
       PENCHANT_CHECK(report->failed < 0, NumericError,
                      "fold-in: the loss of an interaction is not finite");
