@@ -6,6 +6,7 @@ set(PENCHANT_CUDA_SOURCES
   linalg/finite.cu
   linalg/gram.cu
   linalg/normalize_rows.cu
+  sparse/average_rows.cu
   sparse/csr.cu
   als/loss.cu
   als/row_plan.cu

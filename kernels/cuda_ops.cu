@@ -11,6 +11,7 @@ const CudaOps kOps = {
     .require_finite = RequireFinite,
     .csr_from_coordinates = CsrFromCoordinates,
     .transpose = Transpose,
+    .average_rows = AverageRows,
     .plan_rows = PlanRows,
     .solve_rows = SolveRows,
     .als_loss = AlsLoss,

@@ -27,6 +27,8 @@ struct CudaOps {
   DeviceCsr (*csr_from_coordinates)(Context&, const Coordinates&, int64_t rows, int64_t cols,
                                     Duplicates, int64_t* merged);
   DeviceCsr (*transpose)(Context&, const CsrView&, int64_t nnz);
+  void (*average_rows)(Context&, const CsrView& lists, MatrixView<const float> table,
+                       MatrixView<float> out);
   // als
   CudaRowPlan (*plan_rows)(Context&, const CsrView&, int64_t factors);
   std::shared_ptr<const SolveReport> (*solve_rows)(Context&, const AlsObjective&, const FixedSide&,

@@ -14,6 +14,8 @@ void RequireFinite(Context&, MatrixView<const float>, const std::string& what);
 DeviceCsr CsrFromCoordinates(Context&, const Coordinates&, int64_t rows, int64_t cols, Duplicates,
                              int64_t* merged);
 DeviceCsr Transpose(Context&, const CsrView&, int64_t nnz);
+void AverageRows(Context&, const CsrView& lists, MatrixView<const float> table,
+                 MatrixView<float> out);
 CudaRowPlan PlanRows(Context&, const CsrView&, int64_t factors);
 std::shared_ptr<const SolveReport> SolveRows(Context&, const AlsObjective&, const FixedSide&,
                                              const CsrView&, const RowPlan&, MatrixView<float> out);

@@ -41,6 +41,9 @@ void ReplaceUsers(std::shared_ptr<const IdDictionary> users, std::span<const int
 void ReplaceItems(Context& context, std::shared_ptr<const IdDictionary> items,
                   std::span<const int32_t> rows, const Matrix& factors, Model* model) {
   ReplaceRows(items->size(), rows, factors, &model->factors.items);
+  if (model->factors.item_centers.rows() > 0) {
+    ReplaceRows(items->size(), rows, factors, &model->factors.item_centers);
+  }
   model->items = std::move(items);
   if (model->factors.item_eigenvalues.empty()) return;
   DeviceMatrix item_table(context, std::move(model->factors.items));

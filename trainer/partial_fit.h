@@ -15,7 +15,8 @@ void ReplaceUsers(std::shared_ptr<const IdDictionary> users, std::span<const int
                   const Matrix& factors, Model* model);
 
 // The same for items. A model with item eigenvalues is then turned to the items' new eigenbasis
-// (users with it, so scores do not change beyond rounding), because fold-in reads them.
+// (users with it, so scores do not change beyond rounding), because fold-in reads them; item
+// centers become the factors too.
 void ReplaceItems(Context& context, std::shared_ptr<const IdDictionary> items,
                   std::span<const int32_t> rows, const Matrix& factors, Model* model);
 

@@ -5,7 +5,7 @@
 namespace penchant {
 
 std::span<const AlgorithmEntry> Registry() {
-  static const AlgorithmEntry entries[] = {kAlsEntry, kPopularityEntry, kRankingEntry};
+  static const AlgorithmEntry entries[] = {kAlsEntry, kPopularityEntry, kRankingEntry, kItem2VecEntry};
   return entries;
 }
 

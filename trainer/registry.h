@@ -36,6 +36,7 @@ const AlgorithmEntry& FindAlgorithm(const config::TrainConfig& config);
 extern const AlgorithmEntry kAlsEntry;
 extern const AlgorithmEntry kPopularityEntry;
 extern const AlgorithmEntry kRankingEntry;
+extern const AlgorithmEntry kItem2VecEntry;
 
 }  // namespace penchant
 

@@ -50,6 +50,9 @@ void AppendTables(const std::string& prefix, const FactorTables& tables,
   }
   tensors->push_back(TableSource(prefix + "user_factors", tables.users));
   tensors->push_back(TableSource(prefix + "item_factors", tables.items));
+  if (tables.item_centers.rows() > 0) {
+    tensors->push_back(TableSource(prefix + "item_centers", tables.item_centers));
+  }
   for (const auto& [name, table] : tables.state) {
     tensors->push_back(TableSource(prefix + kStatePrefix + name, table));
   }
@@ -82,6 +85,14 @@ FactorTables ReadTables(const TensorFile& file, const std::string& prefix) {
                    view.shape[0], " eigenvalues for ", tables.items.cols(), " factors");
     tables.item_eigenvalues.resize(view.shape[0]);
     std::memcpy(tables.item_eigenvalues.data(), view.data, view.bytes);
+  }
+  if (file.Has(prefix + "item_centers")) {
+    tables.item_centers = ReadTable(file, prefix + "item_centers");
+    PENCHANT_CHECK(tables.item_centers.rows() == tables.items.rows() &&
+                       tables.item_centers.cols() == tables.items.cols(),
+                   DataError, file.name(), ": item centers are ", tables.item_centers.rows(), " x ",
+                   tables.item_centers.cols(), ", item factors ", tables.items.rows(), " x ",
+                   tables.items.cols());
   }
   for (const auto& [name, view] : file.tensors()) {
     if (!name.starts_with(prefix + kStatePrefix)) continue;

@@ -24,11 +24,13 @@ struct FactorTables {
   Matrix items;  // num_items x factors
   // items' items = diag(item_eigenvalues): what an exact ALS fold-in needs. Empty for others.
   std::vector<double> item_eigenvalues;
+  // What users are means of, where that is not `items`: num_items x factors (Item2Vec), or empty.
+  Matrix item_centers = {};
   // What an optimizer goes on from, by name: checkpoints alone.
   std::map<std::string, Matrix> state = {};
 
   FactorTables Clone() const {
-    FactorTables clone{users.Clone(), items.Clone(), item_eigenvalues};
+    FactorTables clone{users.Clone(), items.Clone(), item_eigenvalues, item_centers.Clone()};
     for (const auto& [name, table] : state) clone.state.emplace(name, table.Clone());
     return clone;
   }

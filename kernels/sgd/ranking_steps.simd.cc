@@ -110,9 +110,11 @@ void Move(const RankingRule& rule, const RankingSteps& batch, const Lists& lists
   const bool unit = rule.loss == RankingLoss::kCcl;
   const int64_t stride = batch.stride;
   float* gradient = lists.gradient;
-  const float user_square = rule.optimizer == Optimizer::kSgd || unit
-                                ? 1.0f
-                                : Dot(batch.user, batch.user, stride) - 1.0f;  // the bias's
+  float user_square = 1.0f;
+  if (rule.optimizer != Optimizer::kSgd && !unit) {
+    user_square = Dot(batch.user, batch.user, stride);
+    if (rule.bias_column >= 0) user_square -= 1.0f;  // the constant's
+  }
   for (int64_t k = 0; k < stride; k += kLanes) Store(gradient + k, Vec{});
   float radial = 0;
   for (int64_t c = 0; c < P + N; ++c) {

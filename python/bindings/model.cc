@@ -214,6 +214,11 @@ void BindModel(py::module_& m) {
                                return TableView(self.cast<PyModel&>().model().factors.items,
                                                 py::cast(self.cast<PyModel&>().shared()));
                              })
+      .def_property_readonly("item_centers",
+                             [](const py::object& self) {
+                               return TableView(self.cast<PyModel&>().model().factors.item_centers,
+                                                py::cast(self.cast<PyModel&>().shared()));
+                             })
       .def_property_readonly(
           "item_eigenvalues",
           [](const PyModel& self) {

@@ -14,7 +14,7 @@ from . import _penchant, datasets
 from ._penchant import DataError, DeviceError, NumericError
 from ._penchant import version as _version
 from .doctor import doctor
-from .estimators import ImplicitALS, Popularity, RankingMF, load
+from .estimators import ImplicitALS, Item2Vec, Popularity, RankingMF, load
 from .evaluation import Evaluation, evaluate
 from .interactions import Interactions
 from .memory import MemoryEstimate, estimate_memory
@@ -33,6 +33,7 @@ __all__ = [
     "Evaluation",
     "ImplicitALS",
     "Interactions",
+    "Item2Vec",
     "MemoryEstimate",
     "NumericError",
     "Popularity",

@@ -243,6 +243,104 @@ class RankingMF(FactorModel):
         return table[:, :-1] if self._core.has_biases else table
 
 
+class Item2Vec(FactorModel):
+    """Item embeddings by skip-gram with negative sampling (Mikolov et al. 2013; Barkan and
+    Koenigstein 2016).
+
+    An item has a vector ``x`` as center (`item_centers`) and one ``y`` as context (`item_factors`).
+    For a center and a context beside it in a history, training minimizes ``-log sigmoid(x.y)`` less
+    the sum over ``negative_samples`` drawn items ``j`` of ``log sigmoid(-x.y_j)``. A user is the
+    mean of its items' centers and ranks items as contexts: ``recommend`` gives what comes beside
+    the history, ``similar_items`` what has similar contexts.
+
+    Histories follow the times of `Interactions` read with ``time=``; without times a history is a
+    basket. Plain sequences of tokens (sessions, sentences, baskets in order) come through
+    `Interactions.from_sequences`. New users are means of centers too; new items means of their users.
+
+    Parameters
+    ----------
+    factors : int
+    window : int
+        Items at most this many events before or behind are contexts: each occurrence draws its
+        reach from 1 to here. In baskets it draws twice as many of the basket's items.
+    negative_samples : int
+        Negatives that count for a context. Several contexts of an item share four times as many.
+    negative_power : float
+        Negatives are drawn by ``(occurrences of the item) ** negative_power``.
+    subsample : float
+        Items with a larger share of all events than this are left out at random, to the root of the
+        ratio. 0 leaves none out.
+    epochs : int
+    learning_rate : float
+        Of AdaGrad; down to zero after the last epoch.
+    deterministic : bool
+        The same bits for any number of threads, at some cost. By default threads race for items'
+        rows (Hogwild), and runs differ slightly.
+    device : {"auto", "cpu", "cuda", "cuda:N"}
+    num_threads : int
+        0 takes all CPUs.
+    random_state : int
+        Seed of the start and of all draws.
+
+    Attributes
+    ----------
+    user_factors, item_factors, item_centers : numpy.ndarray
+        float32, rows x factors.
+
+    Examples
+    --------
+    >>> from penchant import Interactions
+    >>> baskets = [["bread", "butter"], ["bread", "butter", "jam"], ["nails", "hammer"]] * 20
+    >>> data = Interactions.from_sequences(baskets)
+    >>> model = Item2Vec(factors=8, epochs=40, num_threads=1).fit(data, show_progress=False)
+    >>> str(model.similar_items("nails", N=2)[0][1])
+    'hammer'
+    """
+
+    _algorithm = "item2vec"
+    _config_fields = (
+        "factors",
+        "window",
+        "negative_samples",
+        "negative_power",
+        "subsample",
+        "epochs",
+        "learning_rate",
+        "deterministic",
+    )
+
+    def __init__(
+        self,
+        factors: int = 64,
+        window: int = 5,
+        negative_samples: int = 5,
+        negative_power: float = 0.75,
+        subsample: float = 0.0,
+        epochs: int = 20,
+        learning_rate: float = 0.1,
+        deterministic: bool = False,
+        device: str = "auto",
+        num_threads: int = 0,
+        random_state: int = 0,
+    ):
+        self.factors = factors
+        self.window = window
+        self.negative_samples = negative_samples
+        self.negative_power = negative_power
+        self.subsample = subsample
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.deterministic = deterministic
+        self.device = device
+        self.num_threads = num_threads
+        self.random_state = random_state
+
+    @property
+    def item_centers(self) -> np.ndarray:
+        """Items as centers, float32, items x factors. Read-only."""
+        return self._fitted().item_centers
+
+
 class Popularity(FactorModel):
     """Items by summed interaction weight, alike for every user: the baseline to beat.
 
@@ -260,7 +358,7 @@ class Popularity(FactorModel):
         self.random_state = random_state
 
 
-_ESTIMATORS = {cls._algorithm: cls for cls in (ImplicitALS, RankingMF, Popularity)}
+_ESTIMATORS = {cls._algorithm: cls for cls in (ImplicitALS, RankingMF, Item2Vec, Popularity)}
 
 
 def load(path: str | os.PathLike) -> FactorModel:

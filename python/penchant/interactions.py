@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob as _glob
 import os
+from itertools import chain
 
 import numpy as np
 
@@ -132,6 +133,30 @@ class Interactions:
         3
         """
         return cls(_penchant.Interactions.from_csr(to_parts(user_items, "user_items")))
+
+    @classmethod
+    def from_sequences(cls, sequences) -> Interactions:
+        """Take sequences of tokens (strings or integers): sessions, sentences, baskets in order.
+
+        The users are the sequences' numbers, the times the places in them.
+
+        >>> data = Interactions.from_sequences([["a", "b", "a"], ["b", "c"]])
+        >>> data.num_users, data.num_items, data.nnz
+        (2, 3, 4)
+        """
+        import pyarrow as pa
+
+        sequences = [list(sequence) for sequence in sequences]
+        lengths = np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
+        ends = np.cumsum(lengths)
+        table = pa.table(
+            {
+                "user": np.repeat(np.arange(len(sequences)), lengths),
+                "item": pa.array(list(chain.from_iterable(sequences))),
+                "time": np.arange(lengths.sum()) - np.repeat(ends - lengths, lengths),
+            }
+        )
+        return cls.from_arrow(table, time="time")
 
     @classmethod
     def _read(cls, sources, user, item, weight, time, duplicates, max_bad_rows, like, grow):

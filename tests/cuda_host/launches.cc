@@ -15,6 +15,7 @@
 #include "kernels/score/ranking_metrics.h"
 #include "kernels/score/top_k.h"
 #include "kernels/sgd/ranking_epoch.h"
+#include "kernels/sparse/average_rows.h"
 #include "kernels/sparse/csr.h"
 #include "tests/cuda_host/grid.h"
 #include "tests/support/devices.h"
@@ -76,6 +77,24 @@ void RankOnce(Context& context, int64_t factors) {
     RunRankingEpoch(context, epoch, order, CsrPositives{rows.view()},
                     {users.view(), items.view(), {}, {}});
   }
+  const std::vector<int32_t> sequence = {0, 1, 0}, of = {0, 0, 0};
+  const std::vector<int64_t> bounds = {0, 3}, offsets = {0, 2, 3}, positions = {0, 2, 1};
+  const auto tokens = Upload<int32_t>(context, sequence), sequences = Upload<int32_t>(context, of);
+  const auto begins = Upload<int64_t>(context, bounds),
+             occurrences = Upload<int64_t>(context, offsets),
+             places = Upload<int64_t>(context, positions);
+  epoch.objective.biases = false;
+  const MatrixView<float> two{items.view().data, 2, items.cols(), items.stride()};
+  for (bool deterministic : {false, true}) {
+    SkipGramContexts contexts{
+        2, sequence.data(), bounds.data(), offsets.data(), positions.data(), of.data()};
+    const EpochOrder order(context, contexts, epoch.part, epoch.objective.batch, deterministic);
+    contexts = {
+        2, tokens.data(), begins.data(), occurrences.data(), places.data(), sequences.data()};
+    epoch.negatives = {.num_items = 2};
+    RunRankingEpoch(context, epoch, order, contexts, {users.view(), two, {}, {}});
+  }
+  AverageRows(context, rows.view(), items.view(), users.view());
   NormalizeRows(context, items.view());
   context.Synchronize();
 }

@@ -12,210 +12,13 @@
 #include "kernels/sparse/csr.h"
 #include "tests/support/devices.h"
 #include "tests/support/random_data.h"
+#include "tests/support/ranking_oracle.h"
 
 namespace penchant {
 namespace {
 
 using testing::RandomCsr;
 using testing::RandomMatrix;
-using Row = std::vector<double>;
-
-// ---- The oracle: a deterministic epoch of one portion, in double, by numeric derivatives -----
-
-struct OracleTables {
-  std::vector<Row> users, items;
-  std::map<std::pair<char, int64_t>, double> squares, steps;
-  std::map<std::pair<char, int64_t>, Row> means;
-};
-
-double DotOf(const Row& a, const Row& b) {
-  double sum = 0;
-  for (size_t k = 0; k < a.size(); ++k) sum += a[k] * b[k];
-  return sum;
-}
-
-// A step's loss without the penalty, from the user's row and those of its positives and negatives.
-double LossOf(const RankingObjective& o, int64_t num_items, const std::vector<double>& log_expected,
-              const Row& user, const std::vector<Row>& positives,
-              const std::vector<Row>& negatives) {
-  const auto score = [&](const Row& row) {
-    const double dot = DotOf(user, row);
-    return o.loss == RankingLoss::kCcl ? dot / std::sqrt(DotOf(user, user) * DotOf(row, row)) : dot;
-  };
-  const auto softplus = [](double x) { return std::log1p(std::exp(x)); };
-  const auto n = static_cast<double>(negatives.size());
-  double loss = 0;
-  for (size_t p = 0; p < positives.size(); ++p) {
-    const double own = score(positives[p]);
-    double sum = 0;
-    switch (o.loss) {
-      case RankingLoss::kBpr:
-        for (const Row& row : negatives) sum += softplus(score(row) - own) / n;
-        break;
-      case RankingLoss::kLogistic:
-        for (const Row& row : negatives) sum += o.negative_weight / n * softplus(score(row));
-        sum += softplus(-own);
-        break;
-      case RankingLoss::kCcl:
-        for (const Row& row : negatives) {
-          sum += o.negative_weight / n * std::max(0.0, score(row) - o.margin);
-        }
-        sum += 1 - own;
-        break;
-      case RankingLoss::kSoftmax: {
-        double total = std::exp(own);
-        for (size_t j = 0; j < negatives.size(); ++j) {
-          total += std::exp(score(negatives[j]) - log_expected[j]);
-        }
-        sum = std::log(total) - own;
-        break;
-      }
-      case RankingLoss::kWarp:
-        for (size_t t = 0; t < negatives.size(); ++t) {
-          const Row& row =
-              negatives[(p * negatives.size() / positives.size() + t) % negatives.size()];
-          const double violation = 1 - own + score(row);
-          if (violation <= 0) continue;
-          const auto rank = static_cast<double>((num_items - 1) / static_cast<int64_t>(t + 1));
-          sum = std::log(std::max(1.0, rank)) * violation;
-          break;
-        }
-        break;
-    }
-    loss += sum;
-  }
-  return loss;
-}
-
-Row Derivative(Row* at, const std::function<double()>& loss) {
-  Row result;
-  for (double& x : *at) {
-    const double here = x, step = 1e-6;
-    x = here + step;
-    const double up = loss();
-    x = here - step;
-    const double down = loss();
-    x = here;
-    result.push_back((up - down) / (2 * step));
-  }
-  return result;
-}
-
-void MoveBy(const RankingEpoch& e, char side, int64_t index, const Row& gradient, Row* row,
-            OracleTables* tables) {
-  const std::pair<char, int64_t> key{side, index};
-  const double bias = e.objective.has_biases() ? gradient.back() : 0;
-  const double square = (DotOf(gradient, gradient) - bias * bias) /
-                        static_cast<double>(gradient.size() - (e.objective.has_biases() ? 1 : 0));
-  Row direction = gradient;
-  double rate = e.learning_rate;
-  if (e.optimizer == Optimizer::kAdagrad) {
-    rate /= std::sqrt(0.1 + (tables->squares[key] += square));
-  } else if (e.optimizer == Optimizer::kAdam) {
-    double& sum = tables->squares[key];
-    sum = 0.999 * sum + 0.001 * square;
-    const double t = ++tables->steps[key];
-    Row& mean = tables->means[key];
-    mean.resize(gradient.size());
-    for (size_t k = 0; k < mean.size(); ++k) mean[k] = 0.9 * mean[k] + 0.1 * gradient[k];
-    direction = mean;
-    rate /= (1 - std::pow(0.9, t)) * (std::sqrt(sum / (1 - std::pow(0.999, t))) + 1e-8);
-  }
-  for (size_t k = 0; k < row->size(); ++k) (*row)[k] -= rate * direction[k];
-  if (side == 'u' && e.objective.has_biases()) row->back() = 1;
-  if (e.objective.has_biases()) return;
-  const double length = std::sqrt(DotOf(*row, *row));
-  for (double& x : *row) x /= length;
-}
-
-std::vector<int32_t> NegativesOf(const RankingEpoch& e, const CsrView& rows, int64_t user,
-                                 int64_t position) {
-  const auto items = rows.row_indices(user);
-  const float* values = rows.row_values(user);
-  std::vector<int32_t> found;
-  for (int64_t k = 0; k < e.objective.negatives; ++k) {
-    const int32_t item =
-        DrawNegative(e.negatives, e.part, position, k, e.objective.negatives, [&](int32_t drawn) {
-          const auto it = std::find(items.begin(), items.end(), drawn);
-          return it != items.end() && (values == nullptr || values[it - items.begin()] > 0);
-        });
-    if (item >= 0) found.push_back(item);
-  }
-  return found;
-}
-
-// The loss, summed.
-double OracleEpoch(const RankingEpoch& e, const CsrView& rows, OracleTables* tables) {
-  double loss = 0;
-  std::map<int64_t, std::pair<Row, int64_t>> pulls;
-  const auto log_expected = [&](int32_t item) {
-    const double share = e.negatives.log_shares != nullptr
-                             ? std::exp(double{e.negatives.log_shares[item]})
-                             : 1.0 / static_cast<double>(tables->items.size());
-    return std::log(static_cast<double>(e.objective.negatives) * share);
-  };
-  for (int64_t u = 0; u < rows.rows; ++u) {
-    std::vector<int64_t> positions;
-    for (int64_t j = 0; j < rows.row_size(u); ++j) {
-      if (rows.values == nullptr || rows.row_values(u)[j] > 0) {
-        positions.push_back(rows.offsets[u] + j);
-      }
-    }
-    for (size_t first = 0; first < positions.size(); first += e.objective.batch) {
-      const size_t end = std::min(positions.size(), first + e.objective.batch);
-      std::vector<int64_t> listed;
-      std::vector<Row> positives, negatives;
-      std::vector<double> expected;
-      for (size_t p = first; p < end; ++p) {
-        listed.push_back(rows.indices[positions[p]]);
-        positives.push_back(tables->items[listed.back()]);
-      }
-      for (int32_t item : NegativesOf(e, rows, u, positions[first])) {
-        listed.push_back(item);
-        negatives.push_back(tables->items[item]);
-        expected.push_back(log_expected(item));
-      }
-      if (negatives.empty()) continue;
-      Row user = tables->users[u];
-      const auto value = [&] {
-        return LossOf(e.objective, static_cast<int64_t>(tables->items.size()), expected, user,
-                      positives, negatives);
-      };
-      loss += value();
-      for (size_t c = 0; c < listed.size(); ++c) {
-        Row& row = c < positives.size() ? positives[c] : negatives[c - positives.size()];
-        const Row pull = Derivative(&row, value);
-        if (std::all_of(pull.begin(), pull.end(), [](double x) { return std::abs(x) < 1e-9; })) {
-          continue;  // no part of the loss
-        }
-        auto& [sum, count] = pulls[listed[c]];
-        sum.resize(pull.size());
-        for (size_t k = 0; k < pull.size(); ++k) sum[k] += pull[k];
-        ++count;
-      }
-      Row gradient = Derivative(&user, value);
-      if (e.objective.has_biases()) {
-        for (size_t k = 0; k < gradient.size(); ++k) {
-          gradient[k] += e.objective.regularization * static_cast<double>(end - first) * user[k];
-        }
-      }
-      MoveBy(e, 'u', u, gradient, &tables->users[u], tables);
-    }
-  }
-  for (auto& [item, pull] : pulls) {
-    Row& row = tables->items[item];
-    if (e.objective.has_biases()) {
-      for (size_t k = 0; k < row.size(); ++k) {
-        pull.first[k] += e.objective.regularization * static_cast<double>(pull.second) * row[k];
-      }
-    }
-    MoveBy(e, 'i', item, pull.first, &row, tables);
-  }
-  return loss;
-}
-
-// ---- The op --------------------------------------------------------------------------------
-
 class RankingTest : public testing::DeviceTest {
  protected:
   static Matrix Users(const RankingObjective& o, int64_t rows, int64_t factors) {
@@ -242,7 +45,7 @@ Trained RunEpochs(Context& context, RankingEpoch epoch, const CsrView& host, Mat
                   std::span<const double> weights = {}) {
   const DeviceCsr rows(context, host);
   DeviceMatrix user_table(context, std::move(users)), item_table(context, std::move(items));
-  if (!epoch.objective.has_biases()) {
+  if (epoch.objective.loss == RankingLoss::kCcl) {
     NormalizeRows(context, user_table.view());
     NormalizeRows(context, item_table.view());
   }
@@ -286,24 +89,29 @@ RankingEpoch EpochWith(RankingLoss loss, Optimizer optimizer) {
   return epoch;
 }
 
+// The positives of a matrix, listed without the product's help.
+std::vector<oracle::RankingUser> UsersOf(const CsrView& rows) {
+  std::vector<oracle::RankingUser> users;
+  for (int64_t u = 0; u < rows.rows; ++u) {
+    oracle::RankingUser user;
+    std::set<int32_t> liked;
+    for (int64_t j = rows.offsets[u]; j < rows.offsets[u + 1]; ++j) {
+      if (rows.values != nullptr && rows.values[j] <= 0) continue;
+      user.positives.push_back({rows.indices[j], j});
+      liked.insert(rows.indices[j]);
+    }
+    user.rejects = [liked](int32_t item) { return liked.contains(item); };
+    users.push_back(std::move(user));
+  }
+  return users;
+}
+
 void RankingTest::ExpectOracle(const CsrView& rows, const RankingEpoch& epoch,
                                const std::vector<double>& weights) {
   const Matrix users = Users(epoch.objective, 5, 19), items = Items(epoch.objective, 40, 19);
   const Trained got =
       RunEpochs(context(), epoch, rows, users.Clone(), items.Clone(), true, 2, weights);
-  OracleTables wanted;
-  const auto copy = [&](const Matrix& table) {
-    std::vector<Row> copied;
-    for (int64_t i = 0; i < table.rows(); ++i) {
-      copied.emplace_back(table.row(i), table.row(i) + table.cols());
-      if (epoch.objective.has_biases()) continue;
-      const double length = std::sqrt(DotOf(copied.back(), copied.back()));
-      for (double& x : copied.back()) x /= length;
-    }
-    return copied;
-  };
-  wanted.users = copy(users);
-  wanted.items = copy(items);
+  oracle::RankingState wanted{oracle::RankingRows(epoch, users), oracle::RankingRows(epoch, items)};
   double oracle_loss = 0;
   Context host(1);
   const NegativeItems negatives(host, 40, weights);
@@ -311,22 +119,14 @@ void RankingTest::ExpectOracle(const CsrView& rows, const RankingEpoch& epoch,
     RankingEpoch with = epoch;
     with.part.epoch = e;
     with.negatives = negatives.table();
-    oracle_loss = OracleEpoch(with, rows, &wanted);
+    oracle_loss = oracle::RankingInTurn(with, UsersOf(rows), &wanted);
   }
   const std::string what = "loss " + std::to_string(static_cast<int>(epoch.objective.loss)) +
                            " optimizer " + std::to_string(static_cast<int>(epoch.optimizer)) +
                            (weights.empty() ? "" : " by weight");
   EXPECT_NEAR(got.report.loss, oracle_loss, 1e-4 * std::abs(oracle_loss)) << what;
-  for (int64_t i = 0; i < 40; ++i) {
-    for (size_t k = 0; k < wanted.items[i].size(); ++k) {
-      ASSERT_NEAR(got.items.row(i)[k], wanted.items[i][k], 2e-4) << what << " item " << i;
-    }
-  }
-  for (int64_t u = 0; u < 5; ++u) {
-    for (size_t k = 0; k < wanted.users[u].size(); ++k) {
-      ASSERT_NEAR(got.users.row(u)[k], wanted.users[u][k], 2e-4) << what << " user " << u;
-    }
-  }
+  oracle::ExpectNear(got.users, wanted.users, 2e-4, what + " user");
+  oracle::ExpectNear(got.items, wanted.items, 2e-4, what + " item");
 }
 
 TEST_P(RankingTest, EveryLossAndOptimizerFollowsItsNumericDerivative) {
@@ -338,6 +138,9 @@ TEST_P(RankingTest, EveryLossAndOptimizerFollowsItsNumericDerivative) {
       ExpectOracle(rows.view(), EpochWith(loss, optimizer), {});
     }
     ExpectOracle(rows.view(), EpochWith(loss, Optimizer::kAdagrad), by_weight);
+    RankingEpoch without_biases = EpochWith(loss, Optimizer::kAdagrad);
+    without_biases.objective.biases = false;
+    ExpectOracle(rows.view(), without_biases, {});
   }
 }
 
@@ -350,7 +153,7 @@ TEST_P(RankingTest, ItemsPulledOneByOneMoveAsThoseMovedAtOnce) {
       RankingEpoch epoch = EpochWith(loss, optimizer);
       epoch.objective.regularization = 0;
       epoch.negatives = {.num_items = 4000};
-      const auto negatives = NegativesOf(epoch, rows.view(), 0, 0);
+      const auto negatives = oracle::RankingNegatives(epoch, UsersOf(rows.view())[0], 0);
       ASSERT_EQ(std::set(negatives.begin(), negatives.end()).size(), 5u);
       const auto run = [&](bool deterministic) {
         return RunEpochs(context(), epoch, rows.view(), Users(epoch.objective, 1, 19),

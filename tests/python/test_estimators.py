@@ -12,13 +12,14 @@ import penchant
 import penchant.sparse
 import pyarrow as pa
 import pytest
-from penchant import ImplicitALS, Interactions, Popularity, RankingMF
+from penchant import ImplicitALS, Interactions, Item2Vec, Popularity, RankingMF
 from scipy import sparse
 
 ESTIMATORS = [
     lambda: ImplicitALS(factors=8, iterations=4),
     lambda: RankingMF(factors=8, epochs=5, negative_samples=8, deterministic=True),
     lambda: RankingMF("ccl", factors=8, epochs=5, negative_samples=8, deterministic=True),
+    lambda: Item2Vec(factors=8, epochs=5, deterministic=True),
     Popularity,
 ]
 
@@ -351,6 +352,7 @@ def test_memory_is_estimated_and_a_budget_holds(likes):
             {"epochs", "learning_rate", "regularization", "negative_samples"}
             | {"margin", "negative_weight", "optimizer"},
         ),
+        (Item2Vec, "Item2VecConfig", set()),
     ],
 )
 def test_defaults_are_those_of_the_config(estimator, message, left_to_the_data):

@@ -66,6 +66,7 @@ class AlgorithmTest : public ::testing::TestWithParam<std::tuple<std::string, st
   // "als", or "ranking_warp" and so on.
   std::string config() const {
     if (algorithm() == "als") return "als { factors: 8 iterations: 6 }";
+    if (algorithm() == "item2vec") return "item2vec { factors: 8 epochs: 8 deterministic: true }";
     const std::string prefix = "ranking_";
     if (!algorithm().starts_with(prefix)) return algorithm() + " {}";
     return "ranking { loss: \"" + algorithm().substr(prefix.size()) +
@@ -157,7 +158,7 @@ INSTANTIATE_TEST_SUITE_P(All, AlgorithmTest,
 INSTANTIATE_TEST_SUITE_P(Ranking, AlgorithmTest,
                          ::testing::Combine(::testing::Values("ranking_bpr", "ranking_warp",
                                                               "ranking_logistic", "ranking_ccl",
-                                                              "ranking_softmax"),
+                                                              "ranking_softmax", "item2vec"),
                                             ::testing::ValuesIn([] {
                                               std::vector<std::string> targets = testing::Targets();
                                               std::erase_if(targets, [](const std::string& target) {

@@ -9,6 +9,7 @@
 #include "kernels/linalg/finite.h"
 #include "kernels/linalg/normalize_rows.h"
 #include "kernels/sgd/ranking_epoch.h"
+#include "trainer/algorithms/negative_weights.h"
 #include "trainer/algorithms/optimizer_state.h"
 #include "trainer/algorithms/ranking_config.h"
 #include "trainer/algorithms/ranking_fold_in.h"
@@ -26,16 +27,6 @@ enum Purpose : uint64_t { kUserStart, kItemStart, kSampling };
 
 int64_t Columns(const config::RankingConfig& config) {
   return config.factors() + (ObjectiveOf(config).has_biases() ? 1 : 0);
-}
-
-// How likely items are to be drawn as negatives; empty: all alike.
-std::vector<double> NegativeWeights(const CsrView& item_users, double power) {
-  std::vector<double> weights;
-  if (power == 0) return weights;
-  for (int64_t i = 0; i < item_users.rows; ++i) {
-    weights.push_back(std::pow(static_cast<double>(item_users.row_size(i)), power));
-  }
-  return weights;
 }
 
 class Ranking : public Algorithm {
@@ -86,7 +77,7 @@ class Ranking : public Algorithm {
     NormalizeTables(context);
     negatives_ =
         NegativeItems(context, items_.rows(),
-                      NegativeWeights(interactions.item_users.view(), config_.negative_power()));
+                      NegativeWeights(interactions.item_users.offsets, config_.negative_power()));
   }
 
   void RunIteration(Context& context) override {
