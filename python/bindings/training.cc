@@ -1,5 +1,6 @@
 #include "kernels/base/device_memory.h"
 #include "kernels/base/errors.h"
+#include "kernels/cluster/k_means.h"
 #include "python/bindings/bindings.h"
 #include "trainer/config.h"
 #include "trainer/evaluator.h"
@@ -66,6 +67,24 @@ py::dict EvaluateTables(Context& context, const Array<float>& users, const Array
     }
     result[py::str("coverage" + suffix)] = at_k.coverage;
   }
+  return result;
+}
+
+py::dict RunKMeans(Context& context, const Array<float>& rows, int64_t k, int max_iterations,
+                   int64_t batch, uint64_t seed) {
+  const Matrix table = ToMatrix(rows);
+  KMeansResult found;
+  {
+    py::gil_scoped_release release;
+    found = KMeans(context, table.view(),
+                   {.k = k, .max_iterations = max_iterations, .batch = batch, .seed = seed});
+  }
+  py::dict result;
+  result["centers"] = ToArray(found.centers);
+  result["labels"] = ToArray(std::move(found.labels));
+  result["squares"] = ToArray(std::move(found.squares));
+  result["inertia"] = found.inertia;
+  result["iterations"] = found.iterations;
   return result;
 }
 
@@ -136,6 +155,8 @@ void BindTraining(py::module_& m) {
         py::arg("callback") = py::none());
   m.def("evaluate", &EvaluateTables, py::arg("context"), py::arg("users"), py::arg("items"),
         py::arg("test"), py::arg("train"), py::arg("k"));
+  m.def("k_means", &RunKMeans, py::arg("context"), py::arg("rows"), py::arg("k"),
+        py::arg("max_iterations"), py::arg("batch"), py::arg("seed"));
   m.def("estimate_memory", &Estimate, py::arg("config"), py::arg("num_users"), py::arg("num_items"),
         py::arg("nnz"), py::arg("weighted"), py::arg("longest_row"), py::arg("num_threads"),
         py::arg("cuda") = false, py::arg("block_bytes") = 0);

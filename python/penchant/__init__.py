@@ -18,6 +18,7 @@ from .estimators import ImplicitALS, Item2Vec, Popularity, RankingMF, load
 from .evaluation import Evaluation, evaluate
 from .interactions import Interactions
 from .memory import MemoryEstimate, estimate_memory
+from .segmentation import Segments, segments
 from .tuning import tune
 
 __version__ = _version()
@@ -38,11 +39,13 @@ __all__ = [
     "NumericError",
     "Popularity",
     "RankingMF",
+    "Segments",
     "__version__",
     "datasets",
     "doctor",
     "estimate_memory",
     "evaluate",
     "load",
+    "segments",
     "tune",
 ]

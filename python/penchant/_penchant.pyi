@@ -101,6 +101,8 @@ class Model:
     @property
     def item_factors(self) -> NDArray[np.float32]: ...
     @property
+    def item_centers(self) -> NDArray[np.float32]: ...
+    @property
     def item_eigenvalues(self) -> NDArray[np.float64]: ...
     def top_items(
         self,
@@ -158,6 +160,14 @@ def evaluate(
     test: Parts,
     train: Parts | None,
     k: list[int],
+) -> dict[str, Any]: ...
+def k_means(
+    context: Context,
+    rows: NDArray[np.float32],
+    k: int,
+    max_iterations: int,
+    batch: int,
+    seed: int,
 ) -> dict[str, Any]: ...
 def estimate_memory(
     config: str,

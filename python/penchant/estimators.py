@@ -255,7 +255,8 @@ class Item2Vec(FactorModel):
 
     Histories follow the times of `Interactions` read with ``time=``; without times a history is a
     basket. Plain sequences of tokens (sessions, sentences, baskets in order) come through
-    `Interactions.from_sequences`. New users are means of centers too; new items means of their users.
+    `Interactions.from_sequences`. New users are means of centers too, new items means of their
+    users.
 
     Parameters
     ----------
