@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import penchant
+from penchant import _penchant
 from scipy import sparse
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,6 +53,15 @@ def long_tailed(users=200_000, items=50_000, interactions=20_000_000, seed=1):
     key = np.sort(random.permutation(key)[:interactions])
     data = np.ones(len(key), dtype=np.float32)
     return sparse.csr_matrix((data, (key // items, key % items)), shape=(users, items))
+
+
+def judge(users, items, test, train, k=20) -> dict:
+    """Recall and NDCG at k of factor tables, as penchant.evaluate computes them."""
+    context = _penchant.Context(2, "cpu")
+    parts = [data._core.user_items() for data in (test, train)]
+    tables = [np.ascontiguousarray(table, dtype=np.float32) for table in (users, items)]
+    found = _penchant.evaluate(context, *tables, *parts, [k])
+    return {name: float(np.mean(found[f"{name}@{k}"])) for name in ("recall", "ndcg")}
 
 
 def print_table(header: list[str], rows: list[list]) -> None:

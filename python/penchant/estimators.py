@@ -137,12 +137,12 @@ class RankingMF(FactorModel):
     learning_rate_schedule : {"linear", "constant"}
         Linear: down to zero after the last epoch.
     negative_power : float
-        Negatives are drawn by ``(interactions of the item) ** negative_power``.
+        Negatives are drawn by ``max(1, interactions of the item) ** negative_power``.
     margin, negative_weight : float, optional
-        Of ``"ccl"``; by default 0.7 and ``0.5 * sqrt(items)``. ``negative_weight`` is also of
+        Of ``"ccl"``; by default 0.9 and ``0.5 * sqrt(items)``. ``negative_weight`` is also of
         ``"logistic"``, by default 20.
-    optimizer : {"adagrad", "adam", "sgd"}, optional
-        The first two keep one second moment a row. By default "sgd" for "bpr", else "adagrad".
+    optimizer : {"adagrad", "adam", "sgd"}
+        The first two keep one second moment a row.
     deterministic : bool
         The same bits for any number of threads, at some cost. By default threads race for items'
         rows (Hogwild), and runs differ slightly.
@@ -199,7 +199,7 @@ class RankingMF(FactorModel):
         negative_power: float = 0.0,
         margin: float | None = None,
         negative_weight: float | None = None,
-        optimizer: str | None = None,
+        optimizer: str = "adagrad",
         deterministic: bool = False,
         device: str = "auto",
         num_threads: int = 0,
@@ -267,7 +267,7 @@ class Item2Vec(FactorModel):
     negative_samples : int
         Negatives that count for a context. Several contexts of an item share four times as many.
     negative_power : float
-        Negatives are drawn by ``(occurrences of the item) ** negative_power``.
+        Negatives are drawn by ``max(1, occurrences of the item) ** negative_power``.
     subsample : float
         Items with a larger share of all events than this are left out at random, to the root of the
         ratio. 0 leaves none out.
@@ -314,11 +314,11 @@ class Item2Vec(FactorModel):
         self,
         factors: int = 64,
         window: int = 5,
-        negative_samples: int = 5,
-        negative_power: float = 0.75,
+        negative_samples: int = 10,
+        negative_power: float = 0.5,
         subsample: float = 0.0,
-        epochs: int = 20,
-        learning_rate: float = 0.1,
+        epochs: int = 30,
+        learning_rate: float = 0.3,
         deterministic: bool = False,
         device: str = "auto",
         num_threads: int = 0,

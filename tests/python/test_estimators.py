@@ -350,7 +350,7 @@ def test_memory_is_estimated_and_a_budget_holds(likes):
             RankingMF,
             "RankingConfig",
             {"epochs", "learning_rate", "regularization", "negative_samples"}
-            | {"margin", "negative_weight", "optimizer"},
+            | {"margin", "negative_weight"},
         ),
         (Item2Vec, "Item2VecConfig", set()),
     ],
@@ -382,6 +382,22 @@ def test_ranking_losses_learn_and_are_judged_with_their_biases(loss, likes):
     assert np.any(model.item_biases) == (loss != "ccl")
     if loss == "ccl":
         np.testing.assert_allclose(np.linalg.norm(model.item_factors, axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        RankingMF(factors=8, negative_power=0.5, deterministic=True),
+        RankingMF("softmax", factors=8, negative_power=1.0, deterministic=True),
+        Item2Vec(factors=8, deterministic=True),
+    ],
+    ids=["bpr", "softmax", "item2vec"],
+)
+def test_items_that_nobody_has_rank_low(model, likes):
+    with_new = sparse.hstack([likes, sparse.csr_matrix((likes.shape[0], 5))]).tocsr()
+    scores = scores_of(model.fit(with_new, show_progress=False))
+    ranks = np.argsort(np.argsort(-scores, axis=1), axis=1)[:, -5:]
+    assert np.median(ranks) > likes.shape[1] / 2
 
 
 def test_similar_items_of_a_ranking_model_leave_biases_out(likes):
