@@ -5,7 +5,8 @@
 namespace penchant {
 
 std::span<const AlgorithmEntry> Registry() {
-  static const AlgorithmEntry entries[] = {kAlsEntry, kPopularityEntry, kRankingEntry, kItem2VecEntry};
+  static const AlgorithmEntry entries[] = {kAlsEntry, kPopularityEntry, kRankingEntry,
+                                           kItem2VecEntry};
   return entries;
 }
 

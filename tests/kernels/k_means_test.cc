@@ -81,7 +81,8 @@ TEST_P(KMeansTest, TheSameBitsForAnyThreads) {
   const Matrix table = RandomMatrix(600, 8, 5);
   for (int64_t batch : {1000, 200}) {
     const auto run = [&](int threads) {
-      return KMeans(*MakeContext(threads), table.view(), {.k = 20, .max_iterations = 5, .batch = batch});
+      return KMeans(*MakeContext(threads), table.view(),
+                    {.k = 20, .max_iterations = 5, .batch = batch});
     };
     const KMeansResult one = run(1), three = run(3);
     EXPECT_EQ(one.labels, three.labels);

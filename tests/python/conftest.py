@@ -37,7 +37,7 @@ def shared_data():
     return SHARED
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def movielens():
     """Path of MovieLens-100K; skipped, saying so, where it cannot be fetched."""
     try:
