@@ -54,6 +54,7 @@ config::TrainConfig ResumableConfig(config::TrainConfig config) {
   config.clear_device();
   config.clear_num_threads();
   config.clear_memory_budget();
+  config.clear_max_seconds();
   if (config.has_als()) config.mutable_als()->clear_iterations();
   return config;
 }
@@ -218,6 +219,8 @@ double Session::Validate(Context& context, const FactorViews& factors) const {
 }
 
 std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) {
+  const double started = Seconds(), max_seconds = options_.config.max_seconds();
+  PENCHANT_REQUIRE(max_seconds >= 0, "max_seconds must be >= 0; got ", max_seconds);
   const int64_t block_bytes = FitMemory(context);
   const BudgetScope budget(context, ParseBytes(options_.config.memory_budget()));
   const std::unique_ptr<Algorithm> algorithm = FindAlgorithm(options_.config).make(options_.config);
@@ -264,7 +267,13 @@ std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) 
       report.checkpointed = WriteCheckpoint(context, *algorithm);
     }
     report.seconds = Seconds() - begin;
-    if (callback && !callback(report)) {
+    const bool told_to_stop = callback && !callback(report);
+    const bool out_of_time = max_seconds > 0 && Seconds() - started >= max_seconds;
+    if (out_of_time && iteration < num_iterations && !stop) {
+      Log(LogLevel::kInfo, internal::Concat("stopped after iteration ", iteration, " of ",
+                                            num_iterations, ": max_seconds=", max_seconds));
+    }
+    if (told_to_stop || out_of_time) {
       if (!report.checkpointed) WriteCheckpoint(context, *algorithm);
       break;
     }

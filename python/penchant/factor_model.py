@@ -74,6 +74,7 @@ class FactorModel:
         resume: bool = False,
         compute_loss: bool = False,
         memory_budget: int | str | None = None,
+        max_seconds: float | None = None,
     ):
         """Learn from interactions.
 
@@ -99,6 +100,8 @@ class FactorModel:
         memory_budget : int or str, optional
             Most memory training may take on its device, in bytes or like "12GB"; it refuses to
             start, with the estimate, when it needs more. By default what is available.
+        max_seconds : float, optional
+            Wall time after which training stops, at the end of the iteration it is in.
 
         Returns
         -------
@@ -125,6 +128,8 @@ class FactorModel:
             sections["checkpoint"] = {"directory": directory, "every": checkpoint_every}
         budget = quoted(memory_budget or "")
         config = f"{self._config_text(**sections)} memory_budget: {budget}"
+        if max_seconds is not None:
+            config += f" max_seconds: {float(max_seconds)}"
 
         with Progress(type(self).__name__, show_progress) as progress:
 

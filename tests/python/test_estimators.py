@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -340,6 +341,26 @@ def test_memory_is_estimated_and_a_budget_holds(likes):
     assert large.total > 16e9 and large.least < 4e9 and "in blocks" in str(large)
     with pytest.raises(penchant.DeviceError, match="memory_budget"):
         ImplicitALS(factors=64).fit(likes, show_progress=False, memory_budget=1000)
+
+
+def test_training_stops_when_its_time_is_over(likes, tmp_path):
+    seen = []
+    make = lambda: RankingMF(factors=8, epochs=8, deterministic=True)  # noqa: E731
+    cut = make().fit(
+        likes,
+        False,
+        lambda iteration, _: seen.append(iteration) or time.sleep(0.05),
+        max_seconds=0.08,
+        checkpoint_directory=tmp_path,
+        checkpoint_every=100,
+    )
+    assert 1 <= len(seen) < 8
+    assert cut.manifest["iterations_done"] == len(seen)
+    resumed = make().fit(likes, show_progress=False, checkpoint_directory=tmp_path, resume=True)
+    whole = make().fit(likes, show_progress=False)
+    np.testing.assert_array_equal(resumed.item_factors, whole.item_factors)
+    with pytest.raises(ValueError, match="max_seconds must be >= 0"):
+        make().fit(likes, show_progress=False, max_seconds=-1)
 
 
 @pytest.mark.parametrize(
