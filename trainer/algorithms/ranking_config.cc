@@ -22,7 +22,7 @@ struct LossDefaults {
 };
 constexpr LossDefaults kLosses[] = {
     {"bpr", RankingLoss::kBpr, 150, 0.3, 1.1e-6, 2, 32},
-    {"warp", RankingLoss::kWarp, 30, 0.03, 0.0008, 1, 32},
+    {"warp", RankingLoss::kWarp, 40, 0.03, 0.0008, 1, 200},
     {"logistic", RankingLoss::kLogistic, 60, 0.3, 0.0005, 1, 50},
     {"ccl", RankingLoss::kCcl, 120, 0.2, 0, 0, 100},
     {"softmax", RankingLoss::kSoftmax, 60, 0.1, 0.0005, 1, 100},
