@@ -106,6 +106,39 @@ std::string ParseConfig(const std::string& text, const std::string& name,
   return TrainConfigText(config);
 }
 
+// The chosen algorithm's fields: given values and defaults, None for what is left to the data.
+py::dict Parameters(const config::TrainConfig& config) {
+  const auto* choice = config.GetDescriptor()->FindFieldByNumber(config.algorithm_case());
+  const auto& message = config.GetReflection()->GetMessage(config, choice);
+  const auto* reflection = message.GetReflection();
+  py::dict parameters;
+  for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
+    const google::protobuf::FieldDescriptor* field = message.GetDescriptor()->field(i);
+    py::object value = py::none();
+    if (reflection->HasField(message, field) || field->has_default_value()) {
+      using Field = google::protobuf::FieldDescriptor;
+      switch (field->cpp_type()) {
+        case Field::CPPTYPE_INT32:
+          value = py::int_(reflection->GetInt32(message, field));
+          break;
+        case Field::CPPTYPE_DOUBLE:
+          value = py::float_(reflection->GetDouble(message, field));
+          break;
+        case Field::CPPTYPE_BOOL:
+          value = py::bool_(reflection->GetBool(message, field));
+          break;
+        case Field::CPPTYPE_STRING:
+          value = py::str(reflection->GetString(message, field));
+          break;
+        default:
+          throw DataError("the config's field " + field->full_name() + " has a type unknown here");
+      }
+    }
+    parameters[py::str(field->name())] = value;
+  }
+  return parameters;
+}
+
 // The parts of a config that Python acts on, defaults filled in.
 py::dict ConfigFields(const std::string& text) {
   const config::TrainConfig config = ParseTrainConfig(text, "config");
@@ -129,21 +162,8 @@ py::dict ConfigFields(const std::string& text) {
   fields["device"] = config.device();
   fields["num_threads"] = config.num_threads();
   fields["checkpoint_directory"] = config.checkpoint().directory();
-  fields["als"] = py::none();
-  if (config.has_als()) {
-    const auto& als = config.als();
-    py::dict parameters;
-    parameters["factors"] = als.factors();
-    const auto given = [](bool has, double value) {
-      return has ? py::object(py::float_(value)) : py::object(py::none());
-    };
-    parameters["regularization"] = given(als.has_regularization(), als.regularization());
-    parameters["alpha"] = given(als.has_alpha(), als.alpha());
-    parameters["unobserved_weight"] = given(als.has_unobserved_weight(), als.unobserved_weight());
-    parameters["regularization_power"] = als.regularization_power();
-    parameters["iterations"] = als.iterations();
-    fields["als"] = parameters;
-  }
+  fields["algorithm"] = FindAlgorithm(config).name;
+  fields["parameters"] = Parameters(config);
   return fields;
 }
 

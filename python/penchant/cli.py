@@ -335,33 +335,27 @@ def doctor(as_json) -> None:
 @click.option("--storage", help="Optuna storage URL, e.g. sqlite:///study.db; makes it resumable.")
 def tune(config, overrides, trials, metric, storage) -> None:
     """Search for parameters on the training data of CONFIG; its test data is not looked at."""
-    from .estimators import ImplicitALS
+    from .estimators import from_config
     from .tuning import tune as search
 
     with _explained(config_errors=True):
         run = Run.from_file(config, overrides)
     with _explained():
         interactions, _ = run.data()
-        als = _als_parameters(run)
         study = search(
             interactions,
-            estimator=ImplicitALS(**als),
+            estimator=from_config(run.fields),
             trials=trials,
             metric=metric,
             storage=storage,
             seed=int(run.fields["seed"]),
         )
         click.echo(f"best {metric} on held-out interactions: {study.best_value:.4f}")
+        algorithm = run.fields["algorithm"]
         for name, value in study.best_params.items():
-            click.echo(f"  --set als.{name}={value:.6g}")
-        click.echo(f"  --set als.iterations={study.best_trial.user_attrs['iterations']}")
-
-
-def _als_parameters(run: Run) -> dict:
-    parameters = run.fields["als"]
-    if parameters is None:
-        raise Failure("tune searches ALS parameters; the config's algorithm is another", 2)
-    return parameters
+            click.echo(f"  --set {algorithm}.{name}={value:.6g}")
+        if algorithm == "als":
+            click.echo(f"  --set als.iterations={study.best_trial.user_attrs['iterations']}")
 
 
 if __name__ == "__main__":

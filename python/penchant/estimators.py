@@ -362,6 +362,13 @@ class Popularity(FactorModel):
 _ESTIMATORS = {cls._algorithm: cls for cls in (ImplicitALS, RankingMF, Item2Vec, Popularity)}
 
 
+def from_config(fields: dict) -> FactorModel:
+    """The unfitted estimator that a config's fields (`_penchant.config_fields`) describe."""
+    cls = _ESTIMATORS[fields["algorithm"]]
+    parameters = {name: fields["parameters"][name] for name in cls._config_fields}
+    return cls(**parameters, device=fields["device"], num_threads=fields["num_threads"])
+
+
 def load(path: str | os.PathLike) -> FactorModel:
     """Read any model written by ``save`` or ``penchant train``."""
     return wrap(_penchant.Model.load(os.fspath(path)))

@@ -10,22 +10,50 @@ from .evaluation import evaluate
 from .factor_model import FactorModel
 from .interactions import Interactions
 
+# How far around what the loss and the data decide a parameter is searched: by this factor both
+# ways, or between two values.
+_RANGES = {
+    "als": {
+        "regularization": 30.0,
+        "unobserved_weight": 30.0,
+        "regularization_power": (0.0, 1.0),
+        "alpha": 30.0,
+    },
+    "ranking": {
+        "learning_rate": 4.0,
+        "regularization": 30.0,
+        "negative_samples": 4.0,
+        "margin": (0.3, 0.98),
+        "negative_weight": 5.0,
+    },
+    "item2vec": {
+        "learning_rate": 4.0,
+        "negative_samples": 4.0,
+        "negative_power": (0.0, 1.0),
+        "window": 3.0,
+    },
+    "popularity": {},
+}
 
-def als_space(interactions: Interactions) -> Callable:
-    """The default search space of `ImplicitALS`: factors of 30 around what the data decides."""
-    text = _penchant.resolve_config("als {}", interactions._core)
-    start = _penchant.config_fields(text)["als"]
 
-    def around(trial, name):
-        return trial.suggest_float(name, start[name] / 30, start[name] * 30, log=True)
+def default_space(estimator: FactorModel, interactions: Interactions) -> Callable:
+    """The default search space of an estimator, around what its config and the data decide."""
+    text = _penchant.resolve_config(estimator._config_text(), interactions._core)
+    fields = _penchant.config_fields(text)
+    start = fields["parameters"]
 
     def space(trial) -> dict:
-        return {
-            "regularization": around(trial, "regularization"),
-            "unobserved_weight": around(trial, "unobserved_weight"),
-            "regularization_power": trial.suggest_float("regularization_power", 0.0, 1.0),
-            "alpha": around(trial, "alpha"),
-        }
+        chosen = {}
+        for name, reach in _RANGES[fields["algorithm"]].items():
+            value = start[name]
+            if isinstance(reach, tuple) and value is not None:
+                chosen[name] = trial.suggest_float(name, *reach)
+            elif isinstance(value, int):
+                low, high = max(1, round(value / reach)), round(value * reach)
+                chosen[name] = trial.suggest_int(name, low, high, log=True)
+            elif value:
+                chosen[name] = trial.suggest_float(name, value / reach, value * reach, log=True)
+        return chosen
 
     return space
 
@@ -56,9 +84,10 @@ def tune(
     estimator : estimator, optional
         Fixed parameters are taken from it; `ImplicitALS` by default.
     space : callable, optional
-        ``space(trial) -> dict`` of parameters; ``als_space(interactions)`` by default.
+        ``space(trial) -> dict`` of parameters; `default_space` by default.
     metric : str
-        NAME@K, maximized after every iteration; trials that fall behind are pruned.
+        NAME@K, maximized. `ImplicitALS` is judged after every iteration, and trials that fall
+        behind are pruned; models whose epochs follow a schedule are judged at their end.
     trials : int
         Finished trials wanted in all; a study resumed from ``storage`` counts those it has.
     storage : str, optional
@@ -83,7 +112,7 @@ def tune(
     else:
         train = interactions
     base = estimator if estimator is not None else ImplicitALS()
-    choose = space or als_space(train)
+    choose = space or default_space(base, train)
 
     def objective(trial):
         model = type(base)(**{**base.get_params(), **choose(trial)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import penchant
+import pytest
 from penchant import Interactions
 
 
@@ -27,3 +28,30 @@ def test_search_finds_prunes_and_resumes(likes, tmp_path):
         "regularization_power",
         "alpha",
     }
+
+
+@pytest.mark.parametrize(
+    "estimator, searched",
+    [
+        (
+            penchant.RankingMF("ccl", factors=8, epochs=3),
+            {"learning_rate", "negative_samples", "margin", "negative_weight"},
+        ),
+        (
+            penchant.RankingMF("bpr", factors=8, epochs=3),
+            {"learning_rate", "regularization", "negative_samples"},
+        ),
+        (
+            penchant.Item2Vec(factors=8, epochs=3),
+            {"learning_rate", "negative_samples", "negative_power", "window"},
+        ),
+    ],
+    ids=["ccl", "bpr", "item2vec"],
+)
+def test_every_model_has_a_space_of_its_own(estimator, searched, likes):
+    data = Interactions.from_scipy(likes)
+    study = penchant.tune(
+        data, trials=2, estimator=estimator, metric="recall@5", show_progress=False
+    )
+    assert set(study.best_params) == searched
+    assert 0 < study.best_value <= 1
