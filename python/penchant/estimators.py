@@ -129,11 +129,10 @@ class RankingMF(FactorModel):
     loss : {"bpr", "warp", "logistic", "ccl", "softmax"}
     factors : int
         Length of the factor vectors, the bias not counted.
-    epochs, learning_rate, regularization, negative_samples : optional
-        By default they follow the loss, the penalty also the mean interactions of a user. For
-        ``"warp"``, ``negative_samples`` is the most that are tried.
-    batch_size : int
-        Positives of a user that step together and share their negatives.
+    epochs, learning_rate, regularization, negative_samples, batch_size : optional
+        By default they follow the loss, the penalty also the mean interactions of a user.
+        ``batch_size`` positives of a user step together and share ``negative_samples`` draws, which
+        for ``"warp"`` are the most that are tried.
     learning_rate_schedule : {"linear", "constant"}
         Linear: down to zero after the last epoch.
     negative_power : float
@@ -195,7 +194,7 @@ class RankingMF(FactorModel):
         learning_rate_schedule: str = "linear",
         regularization: float | None = None,
         negative_samples: int | None = None,
-        batch_size: int = 4,
+        batch_size: int | None = None,
         negative_power: float = 0.0,
         margin: float | None = None,
         negative_weight: float | None = None,

@@ -18,14 +18,15 @@ struct LossDefaults {
   // The penalty is this times (mean interactions of a user)^power.
   double regularization;
   double regularization_power;
+  int batch;
   int negatives;
 };
 constexpr LossDefaults kLosses[] = {
-    {"bpr", RankingLoss::kBpr, 150, 0.3, 1.1e-6, 2, 32},
-    {"warp", RankingLoss::kWarp, 40, 0.03, 0.0008, 1, 200},
-    {"logistic", RankingLoss::kLogistic, 60, 0.3, 0.0005, 1, 50},
-    {"ccl", RankingLoss::kCcl, 120, 0.2, 0, 0, 100},
-    {"softmax", RankingLoss::kSoftmax, 60, 0.1, 0.0005, 1, 100},
+    {"bpr", RankingLoss::kBpr, 180, 0.3, 1.3e-6, 2, 4, 32},
+    {"warp", RankingLoss::kWarp, 40, 0.03, 0.0008, 1, 4, 200},
+    {"logistic", RankingLoss::kLogistic, 60, 0.3, 0.0005, 1, 16, 200},
+    {"ccl", RankingLoss::kCcl, 120, 0.2, 0, 0, 8, 200},
+    {"softmax", RankingLoss::kSoftmax, 60, 0.1, 0.0005, 1, 4, 100},
 };
 constexpr double kLogisticNegativeWeight = 20.0;
 constexpr double kCclNegativeWeight = 0.5;  // times sqrt(items)
@@ -54,6 +55,7 @@ void ResolveRanking(const Interactions& interactions, config::TrainConfig* confi
     ranking->set_regularization(defaults.regularization *
                                 std::pow(mean, defaults.regularization_power));
   }
+  if (!ranking->has_batch_size()) ranking->set_batch_size(defaults.batch);
   if (!ranking->has_negative_samples()) ranking->set_negative_samples(defaults.negatives);
   if (defaults.loss == RankingLoss::kLogistic && !ranking->has_negative_weight()) {
     ranking->set_negative_weight(kLogisticNegativeWeight);
@@ -67,11 +69,13 @@ void ResolveRanking(const Interactions& interactions, config::TrainConfig* confi
 }
 
 RankingObjective ObjectiveOf(const config::RankingConfig& config) {
+  const LossDefaults& defaults = FindLoss(config);
   RankingObjective objective;
-  objective.loss = FindLoss(config).loss;
+  objective.loss = defaults.loss;
   if (config.has_regularization()) objective.regularization = config.regularization();
-  objective.batch = config.batch_size();
-  if (config.has_negative_samples()) objective.negatives = config.negative_samples();
+  objective.batch = config.has_batch_size() ? config.batch_size() : defaults.batch;
+  objective.negatives =
+      config.has_negative_samples() ? config.negative_samples() : defaults.negatives;
   if (config.has_margin()) objective.margin = config.margin();
   if (config.has_negative_weight()) objective.negative_weight = config.negative_weight();
   objective.Validate();
