@@ -166,6 +166,7 @@ def segments(
     """
     if on not in ("users", "items"):
         raise ValueError(f'on must be "users" or "items"; got {on!r}')
+    model._fitted()
     if interactions is None:
         interactions = model._training_interactions()
         if interactions is None:

@@ -100,6 +100,8 @@ def test_what_cannot_be_grouped_is_named(tastes, tmp_path):
     _, _, model = tastes
     with pytest.raises(ValueError, match=r"k must be in \[1, 100\]"):
         penchant.segments(model, k=101)
+    with pytest.raises(ValueError, match="not fitted"):
+        penchant.segments(ImplicitALS())
     with pytest.raises(ValueError, match='on must be "users" or "items"'):
         penchant.segments(model, on="rows")
     with pytest.raises(ValueError, match="wanted the model's 100 x 30"):
