@@ -121,7 +121,11 @@ TEST(SkipGramContextsTest, PositionsAreDistinctAndPartsMakeTheWhole) {
       return walked;
     };
     std::map<int64_t, int32_t> whole;
-    for (int32_t part = 0; part < 3; ++part) whole.merge(walk(part, 3));
+    for (int32_t part = 0; part < 3; ++part) {
+      std::map<int64_t, int32_t> walked = walk(part, 3);
+      whole.merge(walked);
+      EXPECT_TRUE(walked.empty());  // no position is of two parts
+    }
     EXPECT_EQ(whole, walk(0, 1));
   }
 }
