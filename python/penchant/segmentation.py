@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import sparse
@@ -202,7 +202,7 @@ def _group(model, vectors: np.ndarray, k: int, seed: int) -> np.ndarray:
 def _describe(old: Segments, labels: np.ndarray, names: list[str]) -> Segments:
     """Segments with these labels and their table."""
     of_all = np.asarray(old._pairs.mean(axis=0)).ravel()
-    describe = _users_items if old.on == "users" else _items_items
+    describe = _top_items_of_users if old.on == "users" else _top_items_of_items
     table = []
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
@@ -221,13 +221,10 @@ def _describe(old: Segments, labels: np.ndarray, names: list[str]) -> Segments:
             }
         )
     inertia = _inertia(old._vectors, labels)
-    return Segments(
-        old.on, labels, names, table, inertia, old._model, old._vectors, old._pairs, old._top,
-        old._seed,
-    )  # fmt: skip
+    return replace(old, labels=labels, names=names, table=table, inertia=inertia)
 
 
-def _users_items(pairs, users, of_all, top):
+def _top_items_of_users(pairs, users, of_all, top):
     """Items that set these users apart: the largest differences in share."""
     shares = np.asarray(pairs[users].mean(axis=0)).ravel()
     items = np.argsort(of_all - shares, kind="stable")[:top]
@@ -235,7 +232,7 @@ def _users_items(pairs, users, of_all, top):
     return items, shares[items], shares[items] / of_all[items]
 
 
-def _items_items(pairs, items, of_all, top):
+def _top_items_of_items(pairs, items, of_all, top):
     """The items of these with the most users, and how much the others go with them."""
     items = items[np.argsort(-of_all[items], kind="stable")]
     counts = np.asarray(pairs[:, items].sum(axis=1)).ravel()

@@ -29,6 +29,17 @@ def model(likes):
     )
 
 
+@pytest.fixture(scope="session")
+def scores_of():
+    """Users x items of a model, from what its estimator shows."""
+
+    def scores(model) -> np.ndarray:
+        scores = model.user_factors.astype(np.float64) @ model.item_factors.astype(np.float64).T
+        return scores + getattr(model, "item_biases", 0.0)
+
+    return scores
+
+
 @pytest.fixture
 def shared_data():
     """The folder of real data; the test is skipped, saying so, where it is absent."""

@@ -10,11 +10,12 @@
 #include "io/dataset/sequences.h"
 #include "kernels/base/errors.h"
 #include "kernels/linalg/finite.h"
-#include "kernels/linalg/normalize_rows.h"
 #include "kernels/sgd/ranking_epoch.h"
 #include "kernels/sparse/average_rows.h"
+#include "trainer/algorithms/item2vec_fold_in.h"
 #include "trainer/algorithms/negative_weights.h"
 #include "trainer/algorithms/optimizer_state.h"
+#include "trainer/algorithms/sgd_training.h"
 #include "trainer/initial_tables.h"
 #include "trainer/registry.h"
 
@@ -22,8 +23,6 @@ namespace penchant {
 namespace {
 
 constexpr Optimizer kOptimizer = Optimizer::kAdagrad;
-constexpr double kStartDeviation = 0.1;
-constexpr int32_t kParts = 4;  // of an epoch
 // Contexts of an item that step together, and how many draws each shared negative sample stands
 // for.
 constexpr int64_t kBatch = 8;
@@ -32,15 +31,12 @@ constexpr int64_t kDrawsASample = 4;
 // What draws random numbers of its own.
 enum Purpose : uint64_t { kStart, kSampling };
 
-void Resolve(const Interactions&, config::TrainConfig*) {}
-
 RankingObjective Objective(const config::Item2VecConfig& config) {
   PENCHANT_REQUIRE(config.negative_samples() >= 1 && config.negative_samples() <= 1000,
                    "negative_samples must be in [1, 1000]; got ", config.negative_samples());
   RankingObjective objective;
   objective.loss = RankingLoss::kLogistic;
   objective.biases = false;
-  objective.regularization = 0;
   objective.batch = kBatch;
   objective.negatives = kDrawsASample * config.negative_samples();
   objective.negative_weight = config.negative_samples();
@@ -114,17 +110,11 @@ class Item2Vec : public Algorithm {
     epoch.learning_rate =
         config_.learning_rate() * (1.0 - static_cast<double>(epoch_) / config_.epochs());
     epoch.negatives = negatives_.table();
-    EpochReport whole;
-    for (int32_t part = 0; part < kParts && whole.failed < 0; ++part) {
-      epoch.part = {seed_, epoch_, part, kParts};
-      const EpochOrder order(context, host_contexts_, epoch.part, objective_.batch,
-                             config_.deterministic());
-      const auto report = RunRankingEpoch(
-          context, epoch, order, device_contexts_,
-          {centers_.view(), contexts_.view(), center_state_.view(), context_state_.view()});
-      context.Synchronize();
-      whole.Add(*report);
-    }
+    epoch.part = {.seed = seed_, .epoch = epoch_};
+    const EpochReport whole =
+        RunParts(context, epoch, host_contexts_, device_contexts_,
+                 {centers_.view(), contexts_.view(), center_state_.view(), context_state_.view()},
+                 config_.deterministic());
     ++epoch_;
     PENCHANT_CHECK(whole.failed < 0, NumericError, "epoch ", epoch_,
                    ": the loss of a context is not finite: training diverged; a smaller "
@@ -134,7 +124,7 @@ class Item2Vec : public Algorithm {
     RequireFinite(context, contexts_.view(), internal::Concat("epoch ", epoch_, ": item_factors"));
     AverageRows(context, user_items_.view(), centers_.view(), users_.view());
     context.Synchronize();
-    mean_loss_ = whole.positives > 0 ? whole.loss / static_cast<double>(whole.positives) : 0.0;
+    mean_loss_ = MeanLoss(whole);
   }
 
   // The mean over the contexts of the last epoch, each at the tables it met.
@@ -197,53 +187,6 @@ class Item2Vec : public Algorithm {
   NegativeItems negatives_;
 };
 
-// New rows are means: users of their items' centers, items (as both) of their users.
-class Item2VecFoldIn : public FoldIn {
- public:
-  explicit Item2VecFoldIn(std::shared_ptr<const Model> model) : model_(std::move(model)) {}
-
-  Matrix Users(Context& context, const CsrView& user_items) override {
-    return Average(context, user_items, model_->factors.item_centers, &centers_);
-  }
-  Matrix Items(Context& context, const CsrView& item_users) override {
-    return Average(context, item_users, model_->factors.users, &users_);
-  }
-
-  // A score is a mean of products with the history's centers.
-  std::vector<double> Explain(Context&, const CsrView& user, int32_t item) override {
-    const Matrix &items = model_->factors.items, &centers = model_->factors.item_centers;
-    const auto history = user.row_indices(0);
-    const float* values = user.row_values(0);
-    std::vector<double> parts;
-    int64_t count = 0;
-    for (size_t j = 0; j < history.size(); ++j) {
-      const bool counts = values == nullptr || values[j] > 0;
-      double part = 0;
-      for (int64_t k = 0; counts && k < items.cols(); ++k) {
-        part += double{centers.row(history[j])[k]} * double{items.row(item)[k]};
-      }
-      parts.push_back(part);
-      count += counts;
-    }
-    for (double& part : parts) part /= static_cast<double>(std::max<int64_t>(count, 1));
-    return parts;
-  }
-
- private:
-  static Matrix Average(Context& context, const CsrView& host_lists, const Matrix& table,
-                        OnLastDevice<DeviceMatrix>* kept) {
-    const DeviceMatrix& rows =
-        kept->Get(context, [&] { return DeviceMatrix(context, table.view()); });
-    const DeviceCsr lists(context, host_lists);
-    DeviceMatrix out(context, host_lists.rows, table.cols());
-    AverageRows(context, lists.view(), rows.view(), out.view());
-    return out.Release(context);
-  }
-
-  std::shared_ptr<const Model> model_;
-  OnLastDevice<DeviceMatrix> centers_, users_;
-};
-
 std::vector<MemoryItem> Estimate(const config::TrainConfig& config, const ProblemShape& shape,
                                  int num_threads, bool cuda) {
   const config::Item2VecConfig& item2vec = config.item2vec();
@@ -257,19 +200,10 @@ std::vector<MemoryItem> Estimate(const config::TrainConfig& config, const Proble
       {"item centers", shape.num_items * stride * 4},
       {"optimizer state", OptimizerState::Bytes(kOptimizer, 2 * shape.num_items, d)},
       {"sequences", sequences},
-      {"order of items", shape.num_items * 12},
       {"shares of negatives", shape.num_items * 12},
   };
-  const int64_t rows_a_step = objective.batch + objective.negatives;
-  if (item2vec.deterministic()) {
-    const int64_t longest = LongestRow(shape) * 2 * item2vec.window() / objective.batch + 1;
-    items.push_back({"steps of a portion", std::max(EpochOrder::kPortionSteps, longest) *
-                                               (rows_a_step * 24 + stride * 4)});
-  }
-  if (!cuda) {
-    items.push_back({"marked items and drawn rows of threads",
-                     num_threads * (shape.num_items / 8 + (int64_t{1} << 17) + rows_a_step * 16)});
-  }
+  EstimateEpochs(objective, item2vec.deterministic(), shape.num_items, shape.num_items,
+                 LongestRow(shape) * 2 * item2vec.window(), stride, num_threads, cuda, &items);
   return items;
 }
 
@@ -278,13 +212,11 @@ std::vector<MemoryItem> Estimate(const config::TrainConfig& config, const Proble
 const AlgorithmEntry kItem2VecEntry = {
     .name = "item2vec",
     .config_case = config::TrainConfig::kItem2Vec,
-    .resolve = Resolve,
+    .resolve = [](const Interactions&, config::TrainConfig*) {},
     .make = [](const config::TrainConfig& config) -> std::unique_ptr<Algorithm> {
       return std::make_unique<Item2Vec>(config.item2vec());
     },
-    .make_fold_in = [](std::shared_ptr<const Model> model) -> std::unique_ptr<FoldIn> {
-      return std::make_unique<Item2VecFoldIn>(std::move(model));
-    },
+    .make_fold_in = MakeItem2VecFoldIn,
     .estimate = Estimate,
     .takes_blocks = false,
     .has_biases = [](const config::TrainConfig&) { return false; },

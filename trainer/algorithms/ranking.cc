@@ -1,5 +1,4 @@
 // Ranking by SGD over sampled pairs (kernels/sgd).
-#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -13,14 +12,12 @@
 #include "trainer/algorithms/optimizer_state.h"
 #include "trainer/algorithms/ranking_config.h"
 #include "trainer/algorithms/ranking_fold_in.h"
+#include "trainer/algorithms/sgd_training.h"
 #include "trainer/initial_tables.h"
 #include "trainer/registry.h"
 
 namespace penchant {
 namespace {
-
-constexpr double kStartDeviation = 0.1;
-constexpr int32_t kParts = 4;  // of an epoch
 
 // What draws random numbers of its own.
 enum Purpose : uint64_t { kUserStart, kItemStart, kSampling };
@@ -86,17 +83,11 @@ class Ranking : public Algorithm {
     epoch.optimizer = optimizer_;
     epoch.learning_rate = LearningRate();
     epoch.negatives = negatives_.table();
-    EpochReport whole;
-    for (int32_t part = 0; part < kParts && whole.failed < 0; ++part) {
-      epoch.part = {seed_, epoch_, part, kParts};
-      const EpochOrder order(context, CsrPositives{host_user_items_}, epoch.part, objective_.batch,
-                             config_.deterministic());
-      const auto report =
-          RunRankingEpoch(context, epoch, order, CsrPositives{user_items_.view()},
-                          {users_.view(), items_.view(), user_state_.view(), item_state_.view()});
-      context.Synchronize();
-      whole.Add(*report);
-    }
+    epoch.part = {.seed = seed_, .epoch = epoch_};
+    const EpochReport whole =
+        RunParts(context, epoch, CsrPositives{host_user_items_}, CsrPositives{user_items_.view()},
+                 {users_.view(), items_.view(), user_state_.view(), item_state_.view()},
+                 config_.deterministic());
     NormalizeTables(context);
     context.Synchronize();
     ++epoch_;
@@ -107,7 +98,7 @@ class Ranking : public Algorithm {
     RequireFinite(context, users_.view(), internal::Concat("epoch ", epoch_, ": user_factors"));
     RequireFinite(context, items_.view(), internal::Concat("epoch ", epoch_, ": item_factors"));
     context.Synchronize();
-    mean_loss_ = whole.positives > 0 ? whole.loss / static_cast<double>(whole.positives) : 0.0;
+    mean_loss_ = MeanLoss(whole);
   }
 
   // The mean over the samples of the last epoch, each at the tables it met.
@@ -162,21 +153,10 @@ std::vector<MemoryItem> Estimate(const config::TrainConfig& config, const Proble
       {"item factors", shape.num_items * stride * 4},
       {"optimizer state",
        OptimizerState::Bytes(optimizer, shape.num_users + shape.num_items, columns)},
-      {"order of users", shape.num_users * (ranking.deterministic() ? 12 : 4)},
       {"shares of negatives", ranking.negative_power() > 0 ? shape.num_items * 12 : 0},
   };
-  const RankingObjective objective = ObjectiveOf(ranking);
-  const int64_t rows_a_step = objective.batch + objective.negatives;
-  if (ranking.deterministic()) {
-    // One user alone may have more steps than a portion otherwise takes.
-    const int64_t steps = std::max(EpochOrder::kPortionSteps,
-                                   (LongestRow(shape) + objective.batch - 1) / objective.batch);
-    items.push_back({"steps of a portion", steps * (rows_a_step * 24 + stride * 4)});
-  }
-  if (!cuda) {
-    items.push_back({"marked positives and drawn rows of threads",
-                     num_threads * (shape.num_items / 8 + (int64_t{1} << 17) + rows_a_step * 16)});
-  }
+  EstimateEpochs(ObjectiveOf(ranking), ranking.deterministic(), shape.num_users, shape.num_items,
+                 LongestRow(shape), stride, num_threads, cuda, &items);
   return items;
 }
 

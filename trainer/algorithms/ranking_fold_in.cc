@@ -7,6 +7,7 @@
 #include "kernels/base/errors.h"
 #include "kernels/linalg/normalize_rows.h"
 #include "kernels/sgd/ranking_epoch.h"
+#include "kernels/sparse/average_rows.h"
 #include "trainer/algorithms/optimizer_state.h"
 #include "trainer/algorithms/ranking_config.h"
 
@@ -23,13 +24,12 @@ class RankingFoldIn : public FoldIn {
   Matrix Users(Context& context, const CsrView& user_items) override {
     DeviceMatrix& items =
         items_.Get(context, [&] { return DeviceMatrix(context, model_->factors.items.view()); });
-    return Learn(context, items.view(), Start(model_->factors.items, user_items), user_items);
+    return Learn(context, items.view(), user_items);
   }
 
   Matrix Items(Context& context, const CsrView& item_users) override {
     DeviceMatrix& users = users_.Get(context, [&] { return UsersWithoutConstant(context); });
-    Matrix items =
-        Learn(context, users.view(), Start(model_->factors.users, item_users), item_users);
+    Matrix items = Learn(context, users.view(), item_users);
     SetLastFactor(0.0f, &items);
     return items;
   }
@@ -55,12 +55,10 @@ class RankingFoldIn : public FoldIn {
     for (int64_t i = 0; i < table->rows(); ++i) table->row(i)[table->cols() - 1] = value;
   }
 
-  Matrix Learn(Context& context, MatrixView<float> fixed, Matrix start,
-               const CsrView& host_rows) const {
+  Matrix Learn(Context& context, MatrixView<float> fixed, const CsrView& host_rows) const {
     const DeviceCsr rows(context, host_rows);
-    DeviceMatrix learned(context, std::move(start));
+    DeviceMatrix learned = Start(context, rows.view(), fixed);
     OptimizerState state(context, Optimizer::kAdagrad, host_rows.rows, fixed.cols);
-    if (!objective_.has_biases()) NormalizeRows(context, learned.view());
     RankingEpoch epoch;
     epoch.objective = objective_;
     epoch.optimizer = Optimizer::kAdagrad;
@@ -82,16 +80,16 @@ class RankingFoldIn : public FoldIn {
     return learned.Release(context);
   }
 
-  // Zeros; on the sphere the mean of the interactions' rows.
-  Matrix Start(const Matrix& fixed, const CsrView& rows) const {
-    Matrix start(rows.rows, fixed.cols());
-    SetLastFactor(1.0f, &start);
-    if (objective_.has_biases()) return start;
-    for (int64_t i = 0; i < rows.rows; ++i) {
-      for (int32_t id : rows.row_indices(i)) {
-        for (int64_t k = 0; k < fixed.cols(); ++k) start.row(i)[k] += fixed.row(id)[k];
-      }
+  // Zeros; on the sphere the direction of the positives' mean.
+  DeviceMatrix Start(Context& context, const CsrView& rows, MatrixView<const float> fixed) const {
+    if (objective_.has_biases()) {
+      Matrix start(rows.rows, fixed.cols);
+      SetLastFactor(1.0f, &start);
+      return {context, std::move(start)};
     }
+    DeviceMatrix start(context, rows.rows, fixed.cols);
+    AverageRows(context, rows, fixed, start.view());
+    NormalizeRows(context, start.view());
     return start;
   }
 
