@@ -17,6 +17,9 @@ struct ScoreTileKernels {
   // candidates[q] has bit i set where scores[q][i] >= thresholds[q].
   void (*score)(const float* query, int64_t stride, const float* panel, int64_t depth,
                 const float* thresholds, float (*scores)[kPanelItems], uint32_t* candidates);
+  // The same, to the bit, for one query alone.
+  void (*score_one)(const float* query, int64_t stride, const float* panel, int64_t depth,
+                    const float* thresholds, float (*scores)[kPanelItems], uint32_t* candidates);
 };
 
 const ScoreTileKernels& SelectedScoreTileKernels();

@@ -5,10 +5,11 @@
 namespace penchant {
 namespace {
 
-constexpr int kQueries = kLanes == 16 ? 12 : 4;
+constexpr int kTileQueries = kLanes == 16 ? 12 : 4;
 constexpr int kVecs = kLanes >= 8 ? 2 : 4;  // vectors of items held in registers at a time
 constexpr int kChunk = kVecs * kLanes;
 
+template <int kQueries>
 void Score(const float* query, int64_t stride, const float* panel, int64_t depth,
            const float* thresholds, float (*scores)[kPanelItems], uint32_t* candidates) {
   for (int q = 0; q < kQueries; ++q) candidates[q] = 0;
@@ -36,6 +37,7 @@ void Score(const float* query, int64_t stride, const float* panel, int64_t depth
 }  // namespace
 
 extern const ScoreTileKernels PENCHANT_ISA_SYMBOL(kScoreTileKernels);
-const ScoreTileKernels PENCHANT_ISA_SYMBOL(kScoreTileKernels) = {kQueries, Score};
+const ScoreTileKernels PENCHANT_ISA_SYMBOL(kScoreTileKernels) = {kTileQueries, Score<kTileQueries>,
+                                                                 Score<1>};
 
 }  // namespace penchant

@@ -1,74 +1,20 @@
 #include "kernels/score/top_k.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <numeric>
 
 #include "kernels/base/errors.h"
-#include "kernels/base/isa.h"
 #include "kernels/cuda_ops.h"
 #include "kernels/score/gather_rows.h"
-#include "kernels/score/score_tile.h"
+#include "kernels/score/panel_search.h"
 
 namespace penchant {
-
-PENCHANT_DEFINE_SELECTED(ScoreTileKernels, ScoreTileKernels)
 
 namespace {
 
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
-constexpr int64_t kQueryGroups = 4;  // groups of tile queries that walk the items together
-
-float Norm(const float* row, int64_t d) {
-  double sum = 0;
-  for (int64_t k = 0; k < d; ++k) sum += double{row[k]} * double{row[k]};
-  return static_cast<float>(std::sqrt(sum));
-}
-
-struct Entry {
-  float score;
-  int32_t id;
-};
-
-bool Better(const Entry& a, const Entry& b) {
-  return a.score > b.score || (a.score == b.score && a.id < b.id);
-}
-
-// The best k entries seen so far: a heap whose front is the worst of them.
-class Best {
- public:
-  void Reset(int64_t k) {
-    k_ = static_cast<size_t>(k);
-    entries_.clear();
-    entries_.reserve(k_);
-  }
-  float threshold() const { return entries_.size() < k_ ? kNothing : entries_.front().score; }
-  void Offer(const Entry& entry) {
-    if (entries_.size() < k_) {
-      entries_.push_back(entry);
-      if (entries_.size() == k_) std::make_heap(entries_.begin(), entries_.end(), Better);
-    } else if (Better(entry, entries_.front())) {
-      std::pop_heap(entries_.begin(), entries_.end(), Better);
-      entries_.back() = entry;
-      std::push_heap(entries_.begin(), entries_.end(), Better);
-    }
-  }
-  void Write(int32_t* ids, float* scores) {
-    std::sort(entries_.begin(), entries_.end(), Better);
-    for (size_t i = 0; i < k_; ++i) {
-      const bool filled = i < entries_.size();
-      ids[i] = filled ? entries_[i].id : -1;
-      scores[i] = filled ? entries_[i].score : kNothing;
-    }
-  }
-
- private:
-  size_t k_ = 0;
-  std::vector<Entry> entries_;
-};
 
 }  // namespace
 
@@ -108,7 +54,8 @@ void ItemIndex::Pack(Context& context, MatrixView<const float> items) {
   std::vector<float> norms(items.rows);
   context.ParallelFor((num_items_ + 4095) / 4096, [&](int64_t block, int) {
     const int64_t end = std::min(num_items_, (block + 1) * 4096);
-    for (int64_t i = block * 4096; i < end; ++i) norms[ids_[i]] = Norm(items.row(ids_[i]), depth_);
+    for (int64_t i = block * 4096; i < end; ++i)
+      norms[ids_[i]] = RowNorm(items.row(ids_[i]), depth_);
   });
   const auto order = [&](int32_t a, int32_t b) {
     // NaN norms first: their panels are then always visited, and never bound anything.
@@ -134,7 +81,7 @@ void ItemIndex::Pack(Context& context, MatrixView<const float> items) {
 
 const float* ItemIndex::panel(int64_t p) const { return panels_.data() + p * kPanelItems * depth_; }
 
-int32_t ItemIndex::id(int64_t p, int i) const { return ids_[p * kPanelItems + i]; }
+int32_t ItemIndex::row(int64_t p, int i) const { return ids_[p * kPanelItems + i]; }
 
 void TopK(Context& context, MatrixView<const float> queries, const ItemIndex& index,
           const TopKOptions& options, int32_t* ids, float* scores) {
@@ -148,60 +95,26 @@ void TopK(Context& context, MatrixView<const float> queries, const ItemIndex& in
   if (context.cuda()) {
     return context.cuda()->ops().top_k(context, queries, index, options, ids, scores);
   }
-  const ScoreTileKernels& kernels = SelectedScoreTileKernels();
-  const int64_t group = kernels.queries;
-  const int64_t block = group * kQueryGroups;
-  // A dot product of d float32 terms is off by at most about d * 2^-24 |x||y|.
-  const float margin = 1.0f + static_cast<float>(index.depth() + 8) * 1.2e-7f;
-
+  const int64_t block = SearchBlock();
   context.ParallelFor((queries.rows + block - 1) / block, [&](int64_t b, int) {
     const int64_t begin = b * block;
     const int64_t count = std::min(block, queries.rows - begin);
-    const int64_t depth = index.depth();
-    const int64_t row_floats = PaddedStride(depth);
-    Buffer<float> packed(block * row_floats);
-    std::vector<Best> best(block);
-    std::vector<float> thresholds(block, std::numeric_limits<float>::infinity());
-    std::vector<float> norms(block, 0.0f);
+    std::vector<BestRows> best(count, BestRows(k));
+    const auto admit = [&](int64_t q, int32_t row) {
+      if (options.denied && options.denied[row]) return false;
+      if (options.exclusions == nullptr) return true;
+      const auto excluded = options.exclusions->row_indices(begin + q);
+      return !std::binary_search(excluded.begin(), excluded.end(), row);
+    };
+    SearchPanels(index, {queries.row(begin), count, queries.cols, queries.stride}, admit,
+                 best.data());
     for (int64_t q = 0; q < count; ++q) {
-      std::memcpy(packed.data() + q * row_floats, queries.row(begin + q), depth * sizeof(float));
-      norms[q] = Norm(queries.row(begin + q), depth) * margin;
-      best[q].Reset(k);
-      thresholds[q] = kNothing;
-    }
-    alignas(64) float tile[kMaxTileQueries][kPanelItems];
-    uint32_t candidates[kMaxTileQueries];
-    for (int64_t p = 0; p < index.num_panels(); ++p) {
-      bool any_active = false;
-      for (int64_t g = 0; g < count; g += group) {
-        const int64_t group_end = std::min(g + group, count);
-        bool active = false;
-        for (int64_t q = g; q < group_end; ++q) {
-          // Also true where the product is NaN.
-          active |= !(norms[q] * index.norm_bound(p) < thresholds[q]);
-        }
-        if (!active) continue;
-        any_active = true;
-        kernels.score(packed.data() + g * row_floats, row_floats, index.panel(p), depth,
-                      thresholds.data() + g, tile, candidates);
-        for (int64_t q = g; q < group_end; ++q) {
-          for (uint32_t bits = candidates[q - g]; bits != 0; bits &= bits - 1) {
-            const int i = std::countr_zero(bits);
-            const Entry entry{tile[q - g][i], index.id(p, i)};
-            if (entry.id < 0 || (options.denied && options.denied[entry.id])) continue;
-            if (options.exclusions) {
-              const auto excluded = options.exclusions->row_indices(begin + q);
-              if (std::binary_search(excluded.begin(), excluded.end(), entry.id)) continue;
-            }
-            best[q].Offer(entry);
-          }
-          thresholds[q] = best[q].threshold();
-        }
+      const std::vector<ScoredRow> found = best[q].Take();
+      for (int64_t i = 0; i < k; ++i) {
+        const bool filled = i < static_cast<int64_t>(found.size());
+        ids[(begin + q) * k + i] = filled ? found[i].row : -1;
+        scores[(begin + q) * k + i] = filled ? found[i].score : kNothing;
       }
-      if (!any_active) break;
-    }
-    for (int64_t q = 0; q < count; ++q) {
-      best[q].Write(ids + (begin + q) * k, scores + (begin + q) * k);
     }
   });
 }

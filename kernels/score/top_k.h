@@ -29,7 +29,7 @@ class ItemIndex {
   int64_t depth() const { return depth_; }
   const float* panel(int64_t p) const;
   // Item row of position i of panel p; -1 pads the last panel.
-  int32_t id(int64_t p, int i) const;
+  int32_t row(int64_t p, int i) const;
   // Largest norm in panels p, p + 1, ...
   float norm_bound(int64_t p) const { return norm_bounds_[p]; }
   int64_t num_items() const { return num_items_; }
