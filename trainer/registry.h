@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "configs/artifact_manifest.pb.h"
 #include "trainer/algorithm.h"
 
 namespace penchant {
@@ -25,6 +26,8 @@ struct AlgorithmEntry {
   bool takes_blocks;
   // Whether the last factor is no taste but a bias of the item, against 1 of every user.
   bool (*has_biases)(const config::TrainConfig& config);
+  // Tells readers of a compact artifact how histories become users.
+  void (*describe_fold_in)(const config::TrainConfig& config, config::ArtifactManifest* manifest);
 };
 
 std::span<const AlgorithmEntry> Registry();

@@ -1,11 +1,7 @@
 #include "io/model/tensor_file.h"
 
-#include <google/protobuf/struct.pb.h>
-#include <google/protobuf/util/json_util.h>
-
 #include <algorithm>
-#include <cmath>
-#include <cstring>
+#include <nlohmann/json.hpp>
 
 #include "io/file/atomic_file.h"
 #include "io/file/checksum.h"
@@ -14,20 +10,20 @@
 namespace penchant {
 namespace {
 
+using Json = nlohmann::json;
+
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kMaxHeaderBytes = int64_t{64} << 20;
-constexpr double kMaxExactInteger = 9007199254740992.0;  // 2^53: JSON numbers are doubles
+constexpr uint64_t kMaxSize = uint64_t{1} << 53;  // what any JSON reader takes exactly
+constexpr DType kDTypes[] = {DType::kF32, DType::kF16, DType::kBF16, DType::kF64,
+                             DType::kI32, DType::kI64, DType::kI8,   DType::kU8};
 
 std::string JsonString(const std::string& text) {
-  google::protobuf::Value value;
-  value.set_string_value(text);
-  std::string json;
-  const auto written = google::protobuf::util::MessageToJsonString(value, &json);
-  // Protobuf writes invalid UTF-8 without complaint; it does not come back the same.
-  const auto read = google::protobuf::util::JsonStringToMessage(json, &value);
-  PENCHANT_REQUIRE(written.ok() && read.ok() && value.string_value() == text,
-                   "text is not valid UTF-8 and cannot be stored in a model's metadata");
-  return json;
+  try {
+    return Json(text).dump();
+  } catch (const Json::type_error&) {
+    throw InvalidArgument("text is not valid UTF-8 and cannot be stored in a model's metadata");
+  }
 }
 
 int64_t NumElements(const std::vector<int64_t>& shape) {
@@ -49,7 +45,7 @@ void ForEachPiece(const TensorSource& tensor, const Visit& visit) {
 }
 
 bool ParseDType(const std::string& name, DType* dtype) {
-  for (DType candidate : {DType::kF32, DType::kF64, DType::kI32, DType::kI64, DType::kU8}) {
+  for (DType candidate : kDTypes) {
     if (name == DTypeName(candidate)) {
       *dtype = candidate;
       return true;
@@ -59,11 +55,10 @@ bool ParseDType(const std::string& name, DType* dtype) {
 }
 
 // A JSON number as a non-negative integer, or -1.
-int64_t AsSize(const google::protobuf::Value& value) {
-  if (value.kind_case() != google::protobuf::Value::kNumberValue) return -1;
-  const double number = value.number_value();
-  if (!(number >= 0 && number < kMaxExactInteger) || number != std::floor(number)) return -1;
-  return static_cast<int64_t>(number);
+int64_t AsSize(const Json& value) {
+  if (!value.is_number_unsigned()) return -1;
+  const uint64_t number = value.get<uint64_t>();
+  return number < kMaxSize ? static_cast<int64_t>(number) : -1;
 }
 
 }  // namespace
@@ -72,12 +67,18 @@ const char* DTypeName(DType dtype) {
   switch (dtype) {
     case DType::kF32:
       return "F32";
+    case DType::kF16:
+      return "F16";
+    case DType::kBF16:
+      return "BF16";
     case DType::kF64:
       return "F64";
     case DType::kI32:
       return "I32";
     case DType::kI64:
       return "I64";
+    case DType::kI8:
+      return "I8";
     case DType::kU8:
       return "U8";
   }
@@ -86,12 +87,16 @@ const char* DTypeName(DType dtype) {
 
 int64_t DTypeBytes(DType dtype) {
   switch (dtype) {
-    case DType::kF32:
-    case DType::kI32:
-      return 4;
     case DType::kF64:
     case DType::kI64:
       return 8;
+    case DType::kF32:
+    case DType::kI32:
+      return 4;
+    case DType::kF16:
+    case DType::kBF16:
+      return 2;
+    case DType::kI8:
     case DType::kU8:
       return 1;
   }
@@ -167,45 +172,45 @@ void TensorFile::Parse(const uint8_t* data, int64_t size) {
                  DataError, name_, ": the header claims ", header_bytes, " bytes; the file has ",
                  size - 8, " and ", kMaxHeaderBytes,
                  " are allowed: not a safetensors file, or truncated");
-  google::protobuf::Struct header;
-  const std::string json(reinterpret_cast<const char*>(data) + 8, header_bytes);
-  const auto status = google::protobuf::util::JsonStringToMessage(json, &header);
-  PENCHANT_CHECK(status.ok(), DataError, name_,
-                 ": the header is not valid JSON: ", status.ToString());
+  const auto header = Json::parse(data + 8, data + 8 + header_bytes, nullptr,
+                                  /*allow_exceptions=*/false);
+  PENCHANT_CHECK(header.is_object(), DataError, name_, ": the header is not a valid JSON object");
 
   const uint8_t* body = data + 8 + header_bytes;
   const int64_t body_bytes = size - 8 - static_cast<int64_t>(header_bytes);
   std::vector<std::pair<int64_t, int64_t>> ranges;
-  for (const auto& [name, value] : header.fields()) {
+  for (const auto& [name, value] : header.items()) {
     if (name == "__metadata__") {
-      for (const auto& [key, text] : value.struct_value().fields()) {
-        PENCHANT_CHECK(text.kind_case() == google::protobuf::Value::kStringValue, DataError, name_,
-                       ": metadata \"", key, "\" is not a string");
-        metadata_[key] = text.string_value();
+      PENCHANT_CHECK(value.is_object(), DataError, name_, ": __metadata__ is not an object");
+      for (const auto& [key, text] : value.items()) {
+        PENCHANT_CHECK(text.is_string(), DataError, name_, ": metadata \"", key,
+                       "\" is not a string");
+        metadata_[key] = text.get<std::string>();
       }
       continue;
     }
-    const auto& fields = value.struct_value().fields();
-    const auto dtype = fields.find("dtype"), shape = fields.find("shape"),
-               offsets = fields.find("data_offsets");
-    PENCHANT_CHECK(dtype != fields.end() && shape != fields.end() && offsets != fields.end(),
-                   DataError, name_, ": tensor \"", name,
-                   "\" lacks one of dtype, shape and data_offsets");
+    const auto field = [&, &name = name, &value = value](const char* key, Json::value_t type) {
+      const auto found = value.find(key);
+      PENCHANT_CHECK(found != value.end() && found->type() == type, DataError, name_, ": tensor \"",
+                     name, "\" lacks one of dtype, shape and data_offsets");
+      return *found;
+    };
+    const auto dtype = field("dtype", Json::value_t::string).get<std::string>();
+    const Json shape = field("shape", Json::value_t::array);
+    const Json ends = field("data_offsets", Json::value_t::array);
     TensorView view;
-    PENCHANT_CHECK(ParseDType(dtype->second.string_value(), &view.dtype), DataError, name_,
-                   ": tensor \"", name, "\" has dtype \"", dtype->second.string_value(),
-                   "\"; known are F32, F64, I32, I64, U8");
+    PENCHANT_CHECK(ParseDType(dtype, &view.dtype), DataError, name_, ": tensor \"", name,
+                   "\" has dtype \"", dtype, "\"; known are F32, F16, BF16, F64, I32, I64, I8, U8");
     int64_t bytes = DTypeBytes(view.dtype);
-    for (const auto& extent : shape->second.list_value().values()) {
+    for (const auto& extent : shape) {
       const int64_t n = AsSize(extent);
       PENCHANT_CHECK(n >= 0 && (n == 0 || bytes <= body_bytes / n), DataError, name_, ": tensor \"",
                      name, "\" has a shape that the file's ", body_bytes, " bytes cannot hold");
       bytes *= n;
       view.shape.push_back(n);
     }
-    const auto& ends = offsets->second.list_value();
-    const int64_t begin = ends.values_size() == 2 ? AsSize(ends.values(0)) : -1;
-    const int64_t end = ends.values_size() == 2 ? AsSize(ends.values(1)) : -1;
+    const int64_t begin = ends.size() == 2 ? AsSize(ends[0]) : -1;
+    const int64_t end = ends.size() == 2 ? AsSize(ends[1]) : -1;
     PENCHANT_CHECK(begin >= 0 && begin <= end && end <= body_bytes && end - begin == bytes,
                    DataError, name_, ": tensor \"", name, "\" lies at [", begin, ", ", end, ") of ",
                    body_bytes, " bytes; its shape needs ", bytes, " (a truncated or damaged file)");

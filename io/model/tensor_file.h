@@ -16,7 +16,7 @@
 
 namespace penchant {
 
-enum class DType { kF32, kF64, kI32, kI64, kU8 };
+enum class DType { kF32, kF16, kBF16, kF64, kI32, kI64, kI8, kU8 };
 
 const char* DTypeName(DType dtype);
 int64_t DTypeBytes(DType dtype);

@@ -1,14 +1,8 @@
 // One half-iteration of exact implicit ALS: every row's ridge system, solved on its shorter side.
 //
-// Objective (Hu, Koren, Volinsky 2008; frequency-scaled regularization of Rendle et al. 2021):
-//     L = sum over observed (u,i) of  c_ui (p_ui - x_u.y_i)^2
-//       + w0 * sum over unobserved (u,i) of (x_u.y_i)^2
-//       + sum_u lambda_u |x_u|^2 + sum_i lambda_i |y_i|^2
-//     c_ui = w0 + alpha |r_ui|;  p_ui = 1 if r_ui > 0, 0 if r_ui < 0 (a disliked item)
-//     lambda_u = regularization * (n_u + w0 * num_items)^regularization_power, likewise for items
-// with w0 = unobserved_weight. Given the other side's table this is a ridge system a row; the
-// header row_batch.h says how it is solved. Rows without observations become zero, which is
-// their exact minimum.
+// als_objective.h states the objective. Given the other side's table it is a ridge system a row;
+// row_batch.h says how it is solved. Rows without observations become zero, which is their exact
+// minimum.
 #ifndef PENCHANT_KERNELS_ALS_SOLVE_ROWS_H_
 #define PENCHANT_KERNELS_ALS_SOLVE_ROWS_H_
 
@@ -16,26 +10,13 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/als/als_objective.h"
 #include "kernels/als/row_plan.h"
 #include "kernels/base/context.h"
 #include "kernels/base/device_memory.h"
 #include "kernels/base/view.h"
 
 namespace penchant {
-
-struct AlsObjective {
-  double alpha = 1.0;
-  double unobserved_weight = 1.0;
-  double regularization = 0.01;
-  double regularization_power = 1.0;
-
-  // lambda of a row with n observations against a fixed side of `num_fixed` rows.
-  double RowRegularization(int64_t n, int64_t num_fixed) const;
-
-  // Throws InvalidArgument naming the parameter outside its domain: alpha, unobserved_weight > 0
-  // (the latter may be 0), regularization > 0, all finite.
-  void Validate() const;
-};
 
 // The fixed side in its eigenbasis (linalg/eigenbasis.h), on the context's device.
 struct FixedSide {

@@ -8,44 +8,17 @@
 #include <vector>
 
 #include "kernels/base/errors.h"
-#include "kernels/base/isa.h"
 #include "kernels/base/memory.h"
 #include "kernels/base/philox_words.h"
 #include "kernels/cuda_ops.h"
 
 namespace penchant {
 
-PENCHANT_DEFINE_SELECTED(RankingStepKernels, RankingStepKernels)
-
-void RankingObjective::Validate() const {
-  PENCHANT_REQUIRE(regularization >= 0 && std::isfinite(regularization),
-                   "regularization must be >= 0; got ", regularization);
-  PENCHANT_REQUIRE(batch >= 1 && batch <= 65536, "batch_size must be in [1, 65536]; got ", batch);
-  PENCHANT_REQUIRE(negatives >= 1 && negatives <= 65536,
-                   "negative_samples must be in [1, 65536]; got ", negatives);
-  PENCHANT_REQUIRE(margin >= -1 && margin < 1, "margin must be in [-1, 1); got ", margin);
-  PENCHANT_REQUIRE(negative_weight >= 0 && std::isfinite(negative_weight),
-                   "negative_weight must be >= 0; got ", negative_weight);
-}
-
 RankingRule RuleOf(const RankingEpoch& epoch, const RankingTables& tables) {
-  const RankingObjective& objective = epoch.objective;
-  RankingRule rule;
-  rule.loss = objective.loss;
+  RankingRule rule = MakeRankingRule(epoch.objective, tables.items.cols, tables.items.rows,
+                                     epoch.negatives.log_shares);
   rule.optimizer = epoch.optimizer;
   rule.learning_rate = static_cast<float>(epoch.learning_rate);
-  rule.regularization = static_cast<float>(objective.regularization);
-  rule.margin = static_cast<float>(objective.margin);
-  rule.negative_weight = static_cast<float>(objective.negative_weight);
-  rule.batch = objective.batch;
-  rule.negatives = objective.negatives;
-  rule.factors = tables.items.cols - (objective.has_biases() ? 1 : 0);
-  rule.bias_column = objective.has_biases() ? tables.items.cols - 1 : -1;
-  rule.num_items = tables.items.rows;
-  rule.log_shares = epoch.negatives.log_shares;
-  rule.log_expected = static_cast<float>(
-      std::log(static_cast<double>(objective.negatives) /
-               (rule.log_shares == nullptr ? static_cast<double>(tables.items.rows) : 1.0)));
   rule.move_items = epoch.move_items;
   return rule;
 }

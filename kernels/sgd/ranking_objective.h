@@ -21,6 +21,10 @@ namespace penchant {
 
 enum class RankingLoss { kBpr, kWarp, kLogistic, kCcl, kSoftmax };
 
+const char* RankingLossName(RankingLoss loss);
+// Throws InvalidArgument naming the known losses.
+RankingLoss ParseRankingLoss(const char* name);
+
 struct RankingObjective {
   RankingLoss loss = RankingLoss::kBpr;
   double regularization = 0.0;

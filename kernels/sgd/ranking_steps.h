@@ -31,6 +31,10 @@ struct RankingRule {
   PENCHANT_HOST_DEVICE int64_t rows_a_step() const { return batch + negatives; }
 };
 
+// The rule of an objective over tables of `cols` columns; what moves and how is left to the caller.
+RankingRule MakeRankingRule(const RankingObjective& objective, int64_t cols, int64_t num_items,
+                            const float* log_shares);
+
 struct RankingSteps {
   float* user = nullptr;  // the row: no other thread has it
   RowMoments user_moments;

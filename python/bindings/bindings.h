@@ -49,6 +49,7 @@ py::array_t<T> ToArray(std::vector<T> values) {
 
 void BindInteractions(py::module_& m);
 void BindModel(py::module_& m);
+void BindReader(py::module_& m);
 void BindTraining(py::module_& m);
 
 }  // namespace penchant::python

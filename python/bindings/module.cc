@@ -127,6 +127,7 @@ PYBIND11_MODULE(_penchant, m) {
   });
   BindInteractions(m);
   BindModel(m);
+  BindReader(m);
   BindTraining(m);
 }
 

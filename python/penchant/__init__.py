@@ -18,6 +18,7 @@ from .estimators import ImplicitALS, Item2Vec, Popularity, RankingMF, load
 from .evaluation import Evaluation, evaluate
 from .interactions import Interactions
 from .memory import MemoryEstimate, estimate_memory
+from .reader import Reader, apply_delta
 from .segmentation import Segments, segments
 from .tuning import tune
 
@@ -39,8 +40,10 @@ __all__ = [
     "NumericError",
     "Popularity",
     "RankingMF",
+    "Reader",
     "Segments",
     "__version__",
+    "apply_delta",
     "datasets",
     "doctor",
     "estimate_memory",

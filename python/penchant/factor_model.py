@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import json
 import os
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from . import _penchant
+from .business_rules import compile_rules
 from .config_text import message, quoted
 from .interactions import Interactions
 from .progress import Progress
@@ -418,6 +420,59 @@ class FactorModel:
         """Write the model as one safetensors file (FORMATS.md), atomically."""
         self._fitted().save(os.fspath(path))
 
+    def export(
+        self,
+        path: str | os.PathLike,
+        dtype: str = "float32",
+        kind: str = "full",
+        since: str | os.PathLike | None = None,
+        *,
+        item_attributes: Mapping[str, Mapping | Sequence] | None = None,
+        rules: Sequence[str] = (),
+    ) -> None:
+        """Write the model as one compact artifact for serving (FORMATS.md), atomically.
+
+        `penchant.Reader` and the C library `libpenchant_reader` open it. Equal models give equal
+        bytes.
+
+        Parameters
+        ----------
+        path : str or PathLike
+        dtype : {"float32", "float16", "bfloat16", "int8", "int4", "pq"}
+            Number type of the factors. ``docs/EXPORT.md`` tells what each costs in quality.
+        kind : {"full", "items", "users"}
+            "items" holds no user row at all: whoever has a history folds it in locally.
+        since : str or PathLike, optional
+            An earlier artifact: write only what turns it into the new one (`apply_delta`).
+        item_attributes : mapping, optional
+            By name, the values of items, for caps and rules: a mapping of item id to value, or one
+            value an item row (None: no value). Values are compared as text.
+        rules : sequence of str, optional
+            Business rules, compiled into the artifact: ``if country == "SA" then deny category
+            "wine"``, ``only category ["tea", "coffee"]``.
+
+        Raises
+        ------
+        ValueError
+            For unknown dtypes, kinds and attributes, rules that cannot be read, and factors that
+            do not fit float16.
+        """
+        core = self._fitted()
+        attributes = {
+            name: _attribute_codes(name, values, core.items)
+            for name, values in (item_attributes or {}).items()
+        }
+        _penchant.export_model(
+            self._context(),
+            core.data,
+            os.fspath(path),
+            dtype,
+            kind,
+            "" if since is None else os.fspath(since),
+            {name: codes for name, (codes, _) in attributes.items()},
+            compile_rules(rules, attributes),
+        )
+
     @classmethod
     def load(cls, path: str | os.PathLike):
         """Read a model written by `save`. Raises DataError when the file is damaged or newer."""
@@ -427,6 +482,27 @@ class FactorModel:
         if not isinstance(model, cls):
             raise ValueError(f"{path} holds a {type(model).__name__}, not a {cls.__name__}")
         return model
+
+
+def _attribute_codes(name: str, values, items) -> tuple[np.ndarray, dict[str, int]]:
+    """Codes of an attribute by item row, -1 where there is no value, and the code of each value."""
+    count = len(items)
+    by_row: list = [None] * count
+    if isinstance(values, Mapping):
+        ids = list(values)
+        for row, item in zip(items.rows(_as_ids(items, ids, f"attribute {name!r}")), ids):
+            if row >= 0:  # an item that nobody had is in no table
+                by_row[row] = values[item]
+    else:
+        by_row = list(values)
+        if len(by_row) != count:
+            raise ValueError(
+                f"attribute {name!r} has {len(by_row)} values for {count} items; wanted one an item "
+                "row, or a mapping of item id to value"
+            )
+    names: dict[str, int] = {}
+    codes = [-1 if value is None else names.setdefault(str(value), len(names)) for value in by_row]
+    return np.array(codes, dtype=np.int32).reshape(-1), names
 
 
 def _is_single(ids) -> bool:

@@ -68,7 +68,7 @@ TEST(TensorFileTest, HostileHeadersAreRefused) {
            tensor + "[-8,0]}}",  // negative
            tensor + "[8,0]}}",   // backwards
            tensor + "[0]}}",     // one end
-           std::string("{\"x\":{\"dtype\":\"F16\",\"shape\":[4],\"data_offsets\":[0,8]}}"),
+           std::string("{\"x\":{\"dtype\":\"F8_E4M3\",\"shape\":[8],\"data_offsets\":[0,8]}}"),
            std::string("{\"x\":{\"shape\":[2],\"data_offsets\":[0,8]}}"),
            std::string("{\"x\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],"
                        "\"data_offsets\":[0,8]}}"),

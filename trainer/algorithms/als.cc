@@ -298,6 +298,15 @@ const AlgorithmEntry kAlsEntry = {
     .estimate = Estimate,
     .takes_blocks = true,
     .has_biases = [](const config::TrainConfig&) { return false; },
+    .describe_fold_in =
+        [](const config::TrainConfig& config, config::ArtifactManifest* manifest) {
+          const AlsObjective objective = Objective(config.als());
+          auto* als = manifest->mutable_als();
+          als->set_alpha(objective.alpha);
+          als->set_regularization(objective.regularization);
+          als->set_regularization_power(objective.regularization_power);
+          als->set_unobserved_weight(objective.unobserved_weight);
+        },
 };
 
 }  // namespace penchant

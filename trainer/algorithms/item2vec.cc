@@ -220,6 +220,8 @@ const AlgorithmEntry kItem2VecEntry = {
     .estimate = Estimate,
     .takes_blocks = false,
     .has_biases = [](const config::TrainConfig&) { return false; },
+    .describe_fold_in = [](const config::TrainConfig&,
+                           config::ArtifactManifest* manifest) { manifest->mutable_mean(); },
 };
 
 }  // namespace penchant

@@ -96,6 +96,8 @@ const AlgorithmEntry kPopularityEntry = {
     },
     .takes_blocks = true,
     .has_biases = [](const config::TrainConfig&) { return false; },
+    .describe_fold_in = [](const config::TrainConfig&,
+                           config::ArtifactManifest* manifest) { manifest->mutable_constant(); },
 };
 
 }  // namespace penchant

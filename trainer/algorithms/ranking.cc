@@ -176,6 +176,17 @@ const AlgorithmEntry kRankingEntry = {
         [](const config::TrainConfig& config) {
           return ObjectiveOf(config.ranking()).has_biases();
         },
+    .describe_fold_in =
+        [](const config::TrainConfig& config, config::ArtifactManifest* manifest) {
+          const RankingObjective objective = ObjectiveOf(config.ranking());
+          auto* ranking = manifest->mutable_ranking();
+          ranking->set_loss(RankingLossName(objective.loss));
+          ranking->set_regularization(objective.regularization);
+          ranking->set_batch(static_cast<int32_t>(objective.batch));
+          ranking->set_negatives(static_cast<int32_t>(objective.negatives));
+          ranking->set_margin(objective.margin);
+          ranking->set_negative_weight(objective.negative_weight);
+        },
 };
 
 }  // namespace penchant

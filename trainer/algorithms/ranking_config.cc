@@ -1,6 +1,8 @@
 #include "trainer/algorithms/ranking_config.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <string>
 
 #include "kernels/base/errors.h"
@@ -11,7 +13,6 @@ namespace {
 // What the loss and the data decide by default: chosen on Gowalla, MovieLens-100K and Online
 // Retail, sparse to dense; bench/ranking.py shows what they reach.
 struct LossDefaults {
-  const char* name;
   RankingLoss loss;
   int epochs;
   double learning_rate;
@@ -22,31 +23,28 @@ struct LossDefaults {
   int negatives;
 };
 constexpr LossDefaults kLosses[] = {
-    {"bpr", RankingLoss::kBpr, 180, 0.3, 1.3e-6, 2, 4, 32},
-    {"warp", RankingLoss::kWarp, 40, 0.03, 0.0008, 1, 4, 200},
-    {"logistic", RankingLoss::kLogistic, 60, 0.3, 0.0005, 1, 16, 200},
-    {"ccl", RankingLoss::kCcl, 120, 0.2, 0, 0, 8, 200},
-    {"softmax", RankingLoss::kSoftmax, 60, 0.1, 0.0005, 1, 4, 100},
+    {RankingLoss::kBpr, 180, 0.3, 1.3e-6, 2, 4, 32},
+    {RankingLoss::kWarp, 40, 0.03, 0.0008, 1, 4, 200},
+    {RankingLoss::kLogistic, 60, 0.3, 0.0005, 1, 16, 200},
+    {RankingLoss::kCcl, 120, 0.2, 0, 0, 8, 200},
+    {RankingLoss::kSoftmax, 60, 0.1, 0.0005, 1, 4, 100},
 };
 constexpr double kLogisticNegativeWeight = 20.0;
 constexpr double kCclNegativeWeight = 0.5;  // times sqrt(items)
 constexpr double kMargin = 0.9;
 
-const LossDefaults& FindLoss(const config::RankingConfig& config) {
-  for (const LossDefaults& entry : kLosses) {
-    if (config.loss() == entry.name) return entry;
-  }
-  throw InvalidArgument(
-      "loss must be \"bpr\", \"warp\", \"logistic\", \"ccl\" or \"softmax\"; got \"" +
-      config.loss() + "\"");
+const LossDefaults& DefaultsOf(const config::RankingConfig& config) {
+  const RankingLoss loss = ParseRankingLoss(config.loss().c_str());
+  return *std::find_if(std::begin(kLosses), std::end(kLosses),
+                       [loss](const LossDefaults& entry) { return entry.loss == loss; });
 }
 
 }  // namespace
 
 void ResolveRanking(const Interactions& interactions, config::TrainConfig* config) {
   config::RankingConfig* ranking = config->mutable_ranking();
-  const LossDefaults& defaults = FindLoss(*ranking);
-  ranking->set_loss(defaults.name);
+  const LossDefaults& defaults = DefaultsOf(*ranking);
+  ranking->set_loss(RankingLossName(defaults.loss));
   if (!ranking->has_epochs()) ranking->set_epochs(defaults.epochs);
   if (!ranking->has_learning_rate()) ranking->set_learning_rate(defaults.learning_rate);
   if (!ranking->has_regularization()) {
@@ -69,7 +67,7 @@ void ResolveRanking(const Interactions& interactions, config::TrainConfig* confi
 }
 
 RankingObjective ObjectiveOf(const config::RankingConfig& config) {
-  const LossDefaults& defaults = FindLoss(config);
+  const LossDefaults& defaults = DefaultsOf(config);
   RankingObjective objective;
   objective.loss = defaults.loss;
   if (config.has_regularization()) objective.regularization = config.regularization();
