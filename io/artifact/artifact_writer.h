@@ -26,8 +26,8 @@ struct ItemRule {
 struct ArtifactOptions {
   FactorType dtype = FactorType::kFloat32;
   std::string kind = "full";  // "full", "items" or "users"
-  std::vector<ItemAttribute> attributes;
-  std::vector<ItemRule> rules;
+  std::vector<ItemAttribute> attributes = {};
+  std::vector<ItemRule> rules = {};
 };
 
 // Writes the file atomically. `manifest` tells penchant_version, has_biases and fold_in; the rest

@@ -27,19 +27,19 @@ struct WeightedId {
 // What is never returned, and what is favoured. Ids that the artifact does not know change nothing:
 // catalogues move faster than artifacts.
 struct Selection {
-  std::vector<Id> filter_items;                // never returned
-  std::optional<std::vector<Id>> allow;        // nothing else is returned
-  std::vector<WeightedId> boosts;              // added to the scores of these items
-  std::map<std::string, int64_t> caps;         // most items of one value of an attribute
-  std::map<std::string, std::string> context;  // what business rules ask about
+  std::vector<Id> filter_items = {};                    // never returned
+  std::optional<std::vector<Id>> allow = std::nullopt;  // nothing else is returned
+  std::vector<WeightedId> boosts = {};                  // added to the scores of these items
+  std::map<std::string, int64_t> caps = {};             // most items of one value of an attribute
+  std::map<std::string, std::string> context = {};      // what business rules ask about
 };
 
 struct Query {
-  std::optional<Id> user;           // none: the history is folded in
-  std::vector<WeightedId> history;  // what the user did
+  std::optional<Id> user = std::nullopt;  // none: the history is folded in
+  std::vector<WeightedId> history = {};   // what the user did
   int64_t n = 10;
   bool filter_history = true;  // leave the history's items out
-  Selection selection;
+  Selection selection = {};
 };
 
 // Best first; ties go to the smaller id. At most n.
