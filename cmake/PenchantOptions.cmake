@@ -38,3 +38,7 @@ if(PENCHANT_SANITIZE)
     add_compile_options(-U__SANITIZE_THREAD__)
   endif()
 endif()
+if(PENCHANT_FUZZ)
+  # What the fuzzers link reports its branches too.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

@@ -9,6 +9,7 @@
 #include "io/artifact/artifact.h"
 #include "io/artifact/artifact_file.h"
 #include "io/artifact/packed_ids.h"
+#include "io/artifact/spread_order.h"
 #include "io/artifact/table_packer.h"
 #include "io/file/checksum.h"
 #include "kernels/base/errors.h"
@@ -17,7 +18,7 @@ namespace penchant {
 namespace {
 
 // Negatives that rankings are folded in against.
-constexpr int64_t kNegatives = 1024;
+constexpr int64_t kNegatives = 4096;
 
 // The model's rows in the order of their ids.
 std::vector<int32_t> OrderOf(const IdDictionary& ids) {
@@ -66,8 +67,9 @@ class ItemTables {
                            "item centers");
     }
     if (manifest.has_ranking()) {
+      // Evenly spread over the ids, and so that any few in a row are too.
       const int64_t count = std::min(num_items_, kNegatives);
-      for (int64_t i = 0; i < count; ++i) {
+      for (int64_t i : SpreadOrder(count)) {
         negatives_.push_back(static_cast<int32_t>(i * num_items_ / count));
       }
     }

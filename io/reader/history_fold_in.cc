@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <numeric>
 
+#include "io/artifact/spread_order.h"
 #include "io/reader/als_system.h"
 #include "kernels/base/errors.h"
 #include "kernels/sgd/ranking_steps.h"
@@ -127,8 +127,8 @@ std::vector<float> HistoryFoldIn::StepRanking(const RankingFoldInRule& rule,
   if (n == 0 || negatives.empty()) return start;
 
   float moment = 0;
-  std::vector<int32_t> positives(static_cast<size_t>(n));
-  std::iota(positives.begin(), positives.end(), 0);
+  const std::vector<int64_t> order = SpreadOrder(n);
+  std::vector<int32_t> positives(order.begin(), order.end());
   const int64_t steps = (n + step.batch - 1) / step.batch;
   std::vector<int32_t> drawn(static_cast<size_t>(steps * step.negatives));
   Buffer<float> scratch(RankingScratchFloats(step.rows_a_step(), table.stride()));

@@ -16,6 +16,7 @@ from ._penchant import version as _version
 from .doctor import doctor
 from .estimators import ImplicitALS, Item2Vec, Popularity, RankingMF, load
 from .evaluation import Evaluation, evaluate
+from .formats import export
 from .interactions import Interactions
 from .memory import MemoryEstimate, estimate_memory
 from .reader import Reader, apply_delta
@@ -48,6 +49,7 @@ __all__ = [
     "doctor",
     "estimate_memory",
     "evaluate",
+    "export",
     "load",
     "segments",
     "tune",

@@ -19,6 +19,8 @@ import click
 from . import _penchant
 from .doctor import doctor as doctor_facts
 from .estimators import load
+from .formats import FORMATS
+from .formats import export as export_formats
 from .interactions import Interactions
 from .progress import Progress
 from .run import Run
@@ -43,7 +45,13 @@ def _explained(config_errors: bool = False):
         raise Failure("stopped", STOPPED) from error
     except (_penchant.DataError, ValueError) as error:
         raise Failure(str(error), 2 if config_errors else 1) from error
-    except (OSError, _penchant.DeviceError, _penchant.NumericError, TypeError) as error:
+    except (
+        OSError,
+        _penchant.DeviceError,
+        _penchant.NumericError,
+        TypeError,
+        ImportError,
+    ) as error:
         raise Failure(str(error)) from error
 
 
@@ -272,6 +280,52 @@ def similar(model, item, user, count, as_json) -> None:
         else:
             ids, scores = fitted.similar_users(_id(user, fitted._core.users, "users"), N=count)
         _print_ranked(ids, scores, as_json)
+
+
+@main.command()
+@click.argument("model", type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--to",
+    default="artifact",
+    show_default=True,
+    metavar="FORMAT,...",
+    help=f"Of {', '.join(FORMATS)}.",
+)
+@click.option("--dtype", default="float32", show_default=True, help="Number type of the factors.")
+@click.option(
+    "--output",
+    "-o",
+    default=".",
+    show_default=True,
+    type=click.Path(file_okay=False),
+    help="Folder.",
+)
+@click.option(
+    "--top-n", default=100, show_default=True, help="Items a user: redis, sqlite, duckdb."
+)
+@click.option("--ann", is_flag=True, help="Approximate search: faiss.")
+@_CONFIG_OPTION
+def export(model, to, dtype, output, top_n, ann, config) -> None:
+    """Write MODEL in the formats that serving systems load.
+
+    Lists (redis, sqlite, duckdb) leave out what users have: --config tells where that is read.
+    """
+    with _explained(config_errors=True):
+        run = Run.from_file(config) if config else None
+    with _explained():
+        fitted = load(model)
+        seen = None
+        if run is not None:
+            seen, _ = run.data()
+            _require_same_data(fitted, seen)
+        name = Path(model).stem
+        names = [part.strip() for part in to.split(",")]
+        paths = export_formats(
+            fitted, output, names, name=name, dtype=dtype, top_n=top_n, seen=seen, ann=ann
+        )
+        for path in paths:
+            size = sum(f.stat().st_size for f in [path, *path.rglob("*")] if f.is_file())
+            click.echo(f"wrote {path} ({size:,} bytes)")
 
 
 @main.command()

@@ -497,8 +497,8 @@ def _attribute_codes(name: str, values, items) -> tuple[np.ndarray, dict[str, in
         by_row = list(values)
         if len(by_row) != count:
             raise ValueError(
-                f"attribute {name!r} has {len(by_row)} values for {count} items; wanted one an item "
-                "row, or a mapping of item id to value"
+                f"attribute {name!r} has {len(by_row)} values for {count} items; wanted one an "
+                "item row, or a mapping of item id to value"
             )
     names: dict[str, int] = {}
     codes = [-1 if value is None else names.setdefault(str(value), len(names)) for value in by_row]
