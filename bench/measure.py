@@ -64,12 +64,24 @@ def judge(users, items, test, train, k=20) -> dict:
     return {name: float(np.mean(found[f"{name}@{k}"])) for name in ("recall", "ndcg")}
 
 
-def print_table(header: list[str], rows: list[list]) -> None:
-    print("| " + " | ".join(header) + " |")
-    print("|" + "---|" * len(header))
+def table_text(header: list[str], rows: list[list]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     for row in rows:
-        print("| " + " | ".join(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row) + " |")
-    print(flush=True)
+        cells = (f"{v:.3g}" if isinstance(v, float) else str(v) for v in row)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def print_table(header: list[str], rows: list[list]) -> None:
+    print(table_text(header, rows), flush=True)
+
+
+def replace_block(document: Path, name: str, text: str) -> None:
+    """Puts ``text`` between a document's lines ``<!-- NAME -->`` and ``<!-- end -->``."""
+    head, rest = document.read_text().split(f"<!-- {name} -->\n")
+    tail = rest[rest.index("<!-- end -->") :]
+    document.write_text(f"{head}<!-- {name} -->\n{text}{tail}")
 
 
 def save(name: str, results: dict) -> None:
