@@ -18,7 +18,7 @@ namespace penchant {
 namespace {
 
 // Negatives that rankings are folded in against.
-constexpr int64_t kNegatives = 4096;
+constexpr int64_t kNegatives = 2048;
 
 // The model's rows in the order of their ids.
 std::vector<int32_t> OrderOf(const IdDictionary& ids) {

@@ -1,12 +1,14 @@
 """Types of the C++ core. Private: the package's classes are the interface."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Parts = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32] | None, tuple[int, int]]
+
+Answer = tuple[list[int | str], NDArray[np.float32]]
 
 class DataError(ValueError): ...
 class DeviceError(RuntimeError): ...
@@ -188,3 +190,46 @@ def parse_config(text: str, name: str, overrides: list[str]) -> str: ...
 def validate_config(text: str) -> None: ...
 def resolve_config(text: str, interactions: Interactions) -> str: ...
 def config_fields(text: str) -> dict[str, Any]: ...
+
+class Selection:
+    def __init__(
+        self,
+        filter_items: Iterable[int | str],
+        allow: Iterable[int | str] | None,
+        boosts: Iterable[tuple[int | str, float]],
+        caps: dict[str, int],
+        context: dict[str, str],
+    ) -> None: ...
+
+class Reader:
+    def __init__(self, path: str, verify: bool = False) -> None: ...
+    def reload(self, path: str, verify: bool = True) -> None: ...
+    def manifest_json(self) -> str: ...
+    def recommend(
+        self,
+        user: int | str | None,
+        history: Iterable[tuple[int | str, float]],
+        n: int,
+        filter_history: bool,
+        selection: Selection,
+    ) -> Answer: ...
+    def recommend_users(
+        self, users: Iterable[int | str], n: int, selection: Selection, num_threads: int
+    ) -> list[Answer]: ...
+    def similar(self, item: int | str, n: int) -> Answer: ...
+    def score(self, pairs: Iterable[tuple[int | str, int | str]]) -> NDArray[np.float32]: ...
+    def explain(
+        self, history: Iterable[tuple[int | str, float]], item: int | str
+    ) -> tuple[float, list[tuple[int | str, float]]]: ...
+
+def export_model(
+    context: Context,
+    model: ModelData,
+    path: str,
+    dtype: str,
+    kind: str,
+    since: str,
+    attributes: dict[str, NDArray[np.int32]],
+    rules: Iterable[tuple[str, list[tuple[str, str, list[str]]], NDArray[np.uint8]]],
+) -> None: ...
+def apply_delta(base: str, delta: str, path: str) -> None: ...

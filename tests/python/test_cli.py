@@ -212,3 +212,30 @@ def test_an_unknown_user_is_named_in_the_shells_words(project):
     refused = penchant_command("recommend", "model.safetensors", "--user", "nobody", cwd=project)
     assert refused.returncode == 1
     assert "'nobody' is not among the 80 users" in refused.stderr
+
+
+def test_export_writes_what_is_asked_for(project):
+    assert penchant_command("train", "run.textproto", cwd=project).returncode == 0
+    export = ("export", "model.safetensors", "-o", "out", "--to")
+    done = penchant_command(*export, "artifact,npy", "--dtype", "float16", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert "wrote out/model.penchant" in done.stdout
+    assert "wrote out/model_npy" in done.stdout
+    reader = penchant.Reader(project / "out" / "model.penchant", verify=True)
+    assert reader.manifest["dtype"] == "float16"
+    assert len(reader.recommend("user-3", n=5)[0]) == 5
+
+    needs = penchant_command(*export, "sqlite", cwd=project)
+    assert needs.returncode == 1
+    assert "seen=" in needs.stderr
+    done = penchant_command(
+        *export, "sqlite", "--config", "run.textproto", "--top-n", 3, cwd=project
+    )
+    assert done.returncode == 0, done.stderr
+    for wrong, message in (
+        (("artifact,pickle",), "format 'pickle' is unknown"),
+        (("onnx", "--dtype", "int4"), "format 'onnx' has no dtype 'int4'"),
+    ):
+        refused = penchant_command(*export, *wrong, cwd=project)
+        assert refused.returncode == 1
+        assert message in refused.stderr

@@ -51,7 +51,8 @@ def top_lists(model, options, users_at_once: int = 4096) -> Iterator[tuple]:
     seen = options.seen if options.seen is not None else model._training_interactions()
     if seen is None:
         raise ValueError(
-            "lists leave out what users have: pass seen=, the interactions of the training"
+            "lists leave out what users have: pass seen=, the interactions of the training (in the "
+            "shell --config, whose data section names them)"
         )
     ids = tables_of(model).user_ids
     for begin in range(0, len(ids), users_at_once):
