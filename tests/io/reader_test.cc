@@ -366,6 +366,21 @@ TEST(ReaderTest, NewerVersionsAreRefusedNamingBoth) {
   }
 }
 
+TEST(ReaderTest, VerifyingFindsAFlippedBitOfAnyTensor) {
+  const Served served({.algorithm = "item2vec"}, {.dtype = FactorType::kInt8});
+  testing::TemporaryFolder folder;
+  const auto bytes = testing::FileBytes(served.path());
+  for (const auto& [name, view] : served.artifact().file().tensors()) {
+    auto copy = bytes;
+    *std::search(copy.begin(), copy.end(), view.data, view.data + view.bytes) ^= 1;
+    std::ofstream(folder.path("a"), std::ios::binary)
+        .write(reinterpret_cast<const char*>(copy.data()), static_cast<int64_t>(copy.size()));
+    EXPECT_THROW(Reader(folder.path("a"), true), DataError) << name;
+    Reader reader(served.path());
+    EXPECT_THROW(reader.Reload(folder.path("a")), DataError) << name;
+  }
+}
+
 TEST(ReaderTest, FlippedBitsAndTruncationAreErrorsOrAnswers) {
   testing::TemporaryFolder folder;
   std::mt19937_64 random(9);
