@@ -1,5 +1,6 @@
 #include "io/reader/penchant_reader.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <string>
@@ -140,6 +141,22 @@ int64_t penchant_reader_num_users(const penchant_reader* reader) {
 
 int64_t penchant_reader_num_items(const penchant_reader* reader) {
   return reader->reader.artifact()->num_items();
+}
+
+int64_t penchant_reader_num_factors(const penchant_reader* reader) {
+  return reader->reader.artifact()->factors();
+}
+
+int penchant_user_factors(const penchant_reader* reader, const penchant_query* query,
+                          float* factors, penchant_error* error) {
+  return Guarded<int>(error, -1, [&] {
+    Require(reader, "reader");
+    Require(query, "query");
+    Require(factors, "factors");
+    const std::vector<float> found = reader->reader.UserFactors(ToQuery(*query));
+    std::copy(found.begin(), found.end(), factors);
+    return 0;
+  });
 }
 
 penchant_result* penchant_recommend(const penchant_reader* reader, const penchant_query* query,

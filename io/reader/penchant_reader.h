@@ -93,11 +93,17 @@ PENCHANT_API int penchant_apply_delta(const char* base, const char* delta, const
 
 PENCHANT_API int64_t penchant_reader_num_users(const penchant_reader* reader);
 PENCHANT_API int64_t penchant_reader_num_items(const penchant_reader* reader);
+/* An item's bias, where the model has biases, is one of them. */
+PENCHANT_API int64_t penchant_reader_num_factors(const penchant_reader* reader);
 
 /* The best items, best first. Free the result. */
 PENCHANT_API penchant_result* penchant_recommend(const penchant_reader* reader,
                                                  const penchant_query* query,
                                                  penchant_error* error);
+/* What penchant_recommend() scores with: the factors of the query's user, stored or folded in, for
+ * other searches. Fills factors[0 .. penchant_reader_num_factors()). */
+PENCHANT_API int penchant_user_factors(const penchant_reader* reader, const penchant_query* query,
+                                       float* factors, penchant_error* error);
 /* The n items most like an item, itself left out. */
 PENCHANT_API penchant_result* penchant_similar(const penchant_reader* reader, penchant_id item,
                                                int64_t n, penchant_error* error);

@@ -132,19 +132,30 @@ std::shared_ptr<const Reader::Open> Reader::Current() const {
   return current_;
 }
 
+std::vector<float> Reader::FactorsOf(const Open& open, const Query& query) {
+  const Artifact& artifact = *open.artifact;
+  if (!query.user) {
+    RequireItems(artifact);
+    return open.fold_in->User(RequireHistory(artifact, query.history));
+  }
+  RequireUsers(artifact);
+  std::vector<float> factors(static_cast<size_t>(artifact.factors()));
+  artifact.user_factors().Row(RowOf(artifact.users(), *query.user, "user"), factors.data());
+  return factors;
+}
+
+std::vector<float> Reader::UserFactors(const Query& query) const {
+  return FactorsOf(*Current(), query);
+}
+
 Answer Reader::Recommend(const Query& query) const {
   const auto open = Current();
   const Artifact& artifact = *open->artifact;
   RequireItems(artifact);
   RequireCount(query.n);
   Matrix user(1, artifact.factors());
-  if (query.user) {
-    RequireUsers(artifact);
-    artifact.user_factors().Row(RowOf(artifact.users(), *query.user, "user"), user.row(0));
-  } else {
-    const auto factors = open->fold_in->User(RequireHistory(artifact, query.history));
-    std::copy(factors.begin(), factors.end(), user.row(0));
-  }
+  const std::vector<float> factors = FactorsOf(*open, query);
+  std::copy(factors.begin(), factors.end(), user.row(0));
   SelectedRows selected(artifact, query.selection);
   if (query.filter_history) {
     for (const WeightedId& entry : query.history) {

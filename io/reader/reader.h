@@ -70,6 +70,9 @@ class Reader {
   std::shared_ptr<const Artifact> artifact() const { return Current()->artifact; }
 
   Answer Recommend(const Query& query) const;
+  // What Recommend scores with: the factors of the query's user, stored or folded in. For other
+  // searches, such as approximate ones, whose candidates Recommend can take as `allow`.
+  std::vector<float> UserFactors(const Query& query) const;
   // The n items most like an item by the cosine of their factors, itself left out.
   Answer Similar(const Id& item, int64_t n) const;
   // Scores of (user, item).
@@ -88,6 +91,7 @@ class Reader {
   };
   static std::shared_ptr<const Open> Load(std::shared_ptr<const Artifact> artifact);
   std::shared_ptr<const Open> Current() const;
+  static std::vector<float> FactorsOf(const Open& open, const Query& query);
 
   mutable std::mutex mutex_;  // of current_, held to copy or swap it
   std::shared_ptr<const Open> current_;

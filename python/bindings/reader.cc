@@ -132,6 +132,13 @@ void BindReader(py::module_& m) {
       .def("manifest_json", [](const Reader& self) { return self.artifact()->manifest_json(); })
       .def("recommend", &Recommend)
       .def("recommend_users", &RecommendUsers)
+      .def("user_factors",
+           [](const Reader& self, const py::object& user, const py::iterable& history) {
+             Query query;
+             if (!user.is_none()) query.user = ToId(user);
+             query.history = ToWeightedIds(history);
+             return ToArray(self.UserFactors(query));
+           })
       .def("similar",
            [](const Reader& self, const py::handle& item, int64_t n) {
              const Id id = ToId(item);

@@ -121,6 +121,16 @@ class Reader:
             raise ValueError("pass user=, or history= to fold in")
         return self._core.recommend(user, _weighted(history), n, filter_history, selection)
 
+    def user_factors(self, user=None, history: Iterable | Mapping | None = None) -> np.ndarray:
+        """The factors that `recommend` scores with, float32: of a known user, or folded in.
+
+        For searches of other libraries, whose candidates `recommend` then judges under its filters
+        and rules (``allow=``): the way to catalogues past a million items (docs/EXPORT.md).
+        """
+        if user is None and history is None:
+            raise ValueError("pass user=, or history= to fold in")
+        return self._core.user_factors(user, _weighted(history))
+
     def similar(self, item, n: int = 10):
         """The n items most like an item, by cosine of their factors; the item itself is left out.
         Returns ``(ids, scores)``."""

@@ -294,6 +294,24 @@ def test_reloads_under_load(fitted, tmp_path):
     assert reader.recommend(1, n=9)[0] == wanted[1]
 
 
+def test_candidates_of_an_approximate_search_are_judged_by_the_reader(fitted, tmp_path):
+    hnswlib = pytest.importorskip("hnswlib")
+    model = fitted["bpr"]
+    kinds = {"kind": ["x" if row % 2 else "y" for row in range(120)]}
+    reader = exported(model, tmp_path, item_attributes=kinds, rules=["deny kind x"])
+    np.testing.assert_array_equal(reader.user_factors(7), model._core.user_factors[7])
+    [path] = penchant.export(model, tmp_path, "hnswlib")
+    factors = reader.user_factors(history=[1, 5, 9])
+    index = hnswlib.Index(space="ip", dim=len(factors))
+    index.load_index(str(path))
+    index.set_ef(120)
+    [candidates], _ = index.knn_query(factors, k=110)
+    found = reader.recommend(history=[1, 5, 9], n=5, allow=candidates.tolist())
+    wanted = reader.recommend(history=[1, 5, 9], n=5)
+    assert len(set(found[0]) & set(wanted[0])) >= 4
+    assert all(item % 2 == 0 for item in found[0])
+
+
 def test_batches_and_what_they_refuse(fitted, tmp_path):
     reader = exported(fitted["als"], tmp_path)
     answers = reader.recommend([0, 5, 9], n=4, filter_items=[3])
