@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "io/artifact/artifact.h"
 #include "io/file/checksum.h"
 #include "kernels/base/errors.h"
 
@@ -185,6 +186,8 @@ void SaveModel(const Model& model, const std::string& path) {
 std::shared_ptr<Model> LoadModel(const std::string& path) { return LoadModel(TensorFile(path)); }
 
 std::shared_ptr<Model> LoadModel(const TensorFile& file) {
+  PENCHANT_CHECK(file.metadata().count(kArtifactKey) == 0, DataError, file.name(),
+                 ": this is an exported artifact, which penchant.Reader opens");
   const auto json = file.metadata().find(kManifestKey);
   PENCHANT_CHECK(json != file.metadata().end(), DataError, file.name(), ": no \"", kManifestKey,
                  "\" in the metadata: not a Penchant model");

@@ -23,6 +23,7 @@ from .formats import FORMATS
 from .formats import export as export_formats
 from .interactions import Interactions
 from .progress import Progress
+from .reader import apply_delta
 from .run import Run
 
 STOPPED = 130
@@ -303,9 +304,21 @@ def similar(model, item, user, count, as_json) -> None:
 @click.option(
     "--top-n", default=100, show_default=True, help="Items a user: redis, sqlite, duckdb."
 )
-@click.option("--ann", is_flag=True, help="Approximate search: faiss.")
+@click.option("--ann", is_flag=True, help="Approximate search (faiss).")
+@click.option(
+    "--kind",
+    default="full",
+    show_default=True,
+    type=click.Choice(["full", "items", "users"]),
+    help="What the artifact holds: items has no user row.",
+)
+@click.option(
+    "--since",
+    type=click.Path(exists=True, dir_okay=False),
+    help="An earlier artifact: write what changed since (apply-delta).",
+)
 @_CONFIG_OPTION
-def export(model, to, dtype, output, top_n, ann, config) -> None:
+def export(model, to, dtype, output, top_n, ann, kind, since, config) -> None:
     """Write MODEL in the formats that serving systems load.
 
     Lists (redis, sqlite, duckdb) leave out what users have: --config tells where that is read.
@@ -318,14 +331,33 @@ def export(model, to, dtype, output, top_n, ann, config) -> None:
         if run is not None:
             seen, _ = run.data()
             _require_same_data(fitted, seen)
-        name = Path(model).stem
         names = [part.strip() for part in to.split(",")]
         paths = export_formats(
-            fitted, output, names, name=name, dtype=dtype, top_n=top_n, seen=seen, ann=ann
+            fitted,
+            output,
+            names,
+            name=Path(model).stem,
+            dtype=dtype,
+            top_n=top_n,
+            seen=seen,
+            ann=ann,
+            kind=kind,
+            since=since,
         )
         for path in paths:
             size = sum(f.stat().st_size for f in [path, *path.rglob("*")] if f.is_file())
             click.echo(f"wrote {path} ({size:,} bytes)")
+
+
+@main.command("apply-delta")
+@click.argument("base", type=click.Path(exists=True, dir_okay=False))
+@click.argument("delta", type=click.Path(exists=True, dir_okay=False))
+@click.argument("output", type=click.Path(dir_okay=False))
+def apply_delta_command(base, delta, output) -> None:
+    """Write to OUTPUT the artifact that DELTA (export --since) leads to from BASE."""
+    with _explained():
+        apply_delta(base, delta, output)
+        click.echo(f"wrote {output} ({os.path.getsize(output):,} bytes)")
 
 
 @main.command()

@@ -225,6 +225,24 @@ def test_export_writes_what_is_asked_for(project):
     assert reader.manifest["dtype"] == "float16"
     assert len(reader.recommend("user-3", n=5)[0]) == 5
 
+    # A retrain reaches the servers as a delta.
+    base = project / "base.penchant"
+    base.write_bytes((project / "out" / "model.penchant").read_bytes())
+    longer = ("train", "run.textproto", "--set", "als.iterations=6")
+    assert penchant_command(*longer, cwd=project).returncode == 0
+    half = ("--dtype", "float16")
+    assert penchant_command(*export, "artifact", *half, cwd=project).returncode == 0
+    full = (project / "out" / "model.penchant").read_bytes()
+    assert (
+        penchant_command(*export, "artifact", *half, "--since", base, cwd=project).returncode == 0
+    )
+    delta = project / "out" / "model.penchant"
+    done = penchant_command("apply-delta", base, delta, "new.penchant", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert (project / "new.penchant").read_bytes() == full
+    done = penchant_command(*export, "artifact", "--kind", "items", cwd=project)
+    assert penchant.Reader(project / "out" / "model.penchant").manifest["kind"] == "items"
+
     needs = penchant_command(*export, "sqlite", cwd=project)
     assert needs.returncode == 1
     assert "seen=" in needs.stderr

@@ -345,7 +345,7 @@ def test_bad_requests_teach(fitted, tmp_path):
     fitted["als"].save(tmp_path / "model")
     with pytest.raises(penchant.DataError, match=r"penchant\.load reads"):
         penchant.Reader(tmp_path / "model")
-    with pytest.raises(penchant.DataError, match="not a Penchant model"):
+    with pytest.raises(penchant.DataError, match=r"penchant\.Reader opens"):
         penchant.load(tmp_path / "a.penchant")
 
 

@@ -27,12 +27,16 @@ class Options:
         Lists leave out what its users have.
     ann : bool
         Approximate search where the format has it (faiss): HNSW instead of all items.
+    kind, since
+        Of the artifact, as `FactorModel.export` takes them.
     """
 
     dtype: str = "float32"
     top_n: int = 100
     seen: object = None
     ann: bool = False
+    kind: str = "full"
+    since: str | os.PathLike | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ def export(
     top_n: int = 100,
     seen=None,
     ann: bool = False,
+    kind: str = "full",
+    since: str | os.PathLike | None = None,
 ) -> list[Path]:
     """Write a model in one or more formats.
 
@@ -98,6 +104,8 @@ def export(
         process; a loaded model needs it.
     ann : bool
         For faiss: an HNSW graph instead of a search through all items.
+    kind, since
+        For the artifact, as the model's own ``export`` takes them.
 
     Returns
     -------
@@ -122,7 +130,7 @@ def export(
     writers = {each: _writer(each) for each in names}
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    options = Options(dtype, top_n, seen, ann)
+    options = Options(dtype, top_n, seen, ann, kind, since)
     written = []
     for each in names:
         path = folder / f"{name}{FORMATS[each].suffix}"

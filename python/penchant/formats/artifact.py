@@ -2,4 +2,4 @@
 
 
 def write(model, path, options) -> None:
-    model.export(path, dtype=options.dtype)
+    model.export(path, dtype=options.dtype, kind=options.kind, since=options.since)
