@@ -98,7 +98,7 @@ def types_table(
                     f"{entry['full_bytes'] / 1e6:.1f}",
                     f"{entry['items_bytes'] / 1e6:.1f}",
                     f"{entry['ndcg@20']:.4f}",
-                    f"{100 * lost:.1f}%",
+                    f"{round(100 * lost, 1) + 0.0:.1f}%",
                     f"{known['median']:.2f} / {known['p99']:.2f}",
                     f"{folded['median']:.2f} / {folded['p99']:.2f}",
                 ]
