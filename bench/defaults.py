@@ -1,7 +1,7 @@
 """How far models with nothing given are from tuned ones.
 
-ImplicitALS on three data sets; the sampled models on the two that are split by time, and with
---gowalla on the third (hours).
+`als`: ImplicitALS on three data sets. `sampled`: the models learned by SGD, on the two that are
+split by time (Gowalla on request, for hours).
 
 Tuned: the best NDCG@20 of a grid, judged on the very test set, so the tuned side is flattered.
 """
@@ -9,6 +9,7 @@ Tuned: the best NDCG@20 of a grid, judged on the very test set, so the tuned sid
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 import penchant
 from measure import ROOT, gowalla, print_table, save
@@ -22,16 +23,15 @@ LOSSES = ("bpr", "warp", "logistic", "ccl", "softmax")
 RATES = (0.5, 1.0, 2.0)
 PENALTIES = (0.25, 1.0, 4.0)
 LENGTHS = (0.5, 1.0)
-SAMPLED = {
-    **{f"RankingMF({loss!r})": lambda loss=loss: penchant.RankingMF(loss) for loss in LOSSES},
-    "Item2Vec()": penchant.Item2Vec,
-}
 
 
-def data_sets():
-    for name in ("movielens100k", "online_retail"):
-        yield name, *Run.from_file(ROOT / "configs" / f"{name}_als.textproto").data()
-    yield "gowalla", *gowalla()
+DATA = ("movielens100k", "online_retail", "gowalla")
+
+
+def data_of(name: str):
+    if name == "gowalla":
+        return gowalla()
+    return Run.from_file(ROOT / "configs" / f"{name}_als.textproto").data()
 
 
 def als(train, test) -> tuple[float, float, str]:
@@ -59,9 +59,9 @@ def als(train, test) -> tuple[float, float, str]:
     return default, *best
 
 
-def sampled(model, train, test) -> tuple[float, float, str]:
+def sampled(cls, train, test, **given) -> tuple[float, float, str]:
     """The same of a model learned by SGD, around the settings that the data gave it."""
-    model.fit(train, show_progress=False)
+    model = cls(**given).fit(train, show_progress=False)
     default = penchant.evaluate(model, test, k=20)["ndcg@20"]
     used = model.manifest["config"][model._algorithm]
     rates = [used["learning_rate"] * factor for factor in RATES]
@@ -78,26 +78,34 @@ def sampled(model, train, test) -> tuple[float, float, str]:
     ]
     best = (0.0, "")
     for settings in grid:
-        tried = type(model)(**{**model.get_params(), **settings})
+        tried = cls(**given, **settings)
         tried.fit(train, show_progress=False)
         best = max(best, (penchant.evaluate(tried, test, k=20)["ndcg@20"], f"{settings}"))
     return default, *best
 
 
+JUDGES = {
+    "als": {"ImplicitALS()": als},
+    "sampled": {
+        **{
+            f"RankingMF({loss!r})": partial(sampled, penchant.RankingMF, loss=loss)
+            for loss in LOSSES
+        },
+        "Item2Vec()": partial(sampled, penchant.Item2Vec),
+    },
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--gowalla", action="store_true", help="sampled models on Gowalla too")
+    parser.add_argument("models", nargs="?", choices=("als", "sampled"), default="als")
+    parser.add_argument("--data", nargs="+", choices=DATA)
     options = parser.parse_args()
     rows, results = [], {}
-    for name, train, test in data_sets():
-        models = {"ImplicitALS()": lambda train=train, test=test: als(train, test)}
-        if name != "gowalla" or options.gowalla:
-            for shown, make in SAMPLED.items():
-                models[shown] = lambda make=make, train=train, test=test: sampled(
-                    make(), train, test
-                )
-        for shown, judge in models.items():
-            default, tuned, settings = judge()
+    for name in options.data or (DATA if options.models == "als" else DATA[:2]):
+        train, test = data_of(name)
+        for shown, judge in JUDGES[options.models].items():
+            default, tuned, settings = judge(train, test)
             results.setdefault(name, {})[shown] = {
                 "default": default,
                 "tuned": tuned,
@@ -106,7 +114,7 @@ def main() -> None:
             rows.append([name, shown, f"{default:.4f}", f"{tuned:.4f}", f"{default / tuned:.3f}"])
             print(rows[-1], settings, flush=True)
     print_table(["data", "model", "NDCG@20", "tuned on the test set", "share"], rows)
-    save("defaults", results)
+    save("defaults" if options.models == "als" else "defaults-sampled", results)
 
 
 if __name__ == "__main__":
