@@ -24,8 +24,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using penchant::Id;
   std::shared_ptr<const penchant::Artifact> artifact;
   Ask([&] {
-    artifact = penchant::Artifact::Open(std::make_unique<penchant::TensorFile>(
-        data, static_cast<int64_t>(size), "fuzz"));
+    artifact = penchant::Artifact::Open(
+        std::make_unique<penchant::TensorFile>(data, static_cast<int64_t>(size), "fuzz"));
   });
   if (artifact == nullptr) return 0;
   Ask([&] { artifact->Verify(); });
