@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from .ids import as_ids
+
 GRAMMAR = (
     "[if FIELD (== | != | in) VALUE [and ...] then] (deny | only) ATTRIBUTE VALUE, "
     'where a VALUE is "text" or ["text", "text"]'
@@ -107,3 +109,24 @@ def compile_rules(
         denied = named if verb == "deny" else ~named
         compiled.append((text, conditions, denied.astype(np.uint8)))
     return compiled
+
+
+def attribute_codes(name: str, values, items) -> tuple[np.ndarray, dict[str, int]]:
+    """Codes of an attribute by item row, -1 where there is no value, and the code of each value."""
+    count = len(items)
+    by_row: list = [None] * count
+    if isinstance(values, Mapping):
+        ids = list(values)
+        for row, item in zip(items.rows(as_ids(items, ids, f"attribute {name!r}")), ids):
+            if row >= 0:  # an item that nobody had is in no table
+                by_row[row] = values[item]
+    else:
+        by_row = list(values)
+        if len(by_row) != count:
+            raise ValueError(
+                f"attribute {name!r} has {len(by_row)} values for {count} items; wanted one an "
+                "item row, or a mapping of item id to value"
+            )
+    names: dict[str, int] = {}
+    codes = [-1 if value is None else names.setdefault(str(value), len(names)) for value in by_row]
+    return np.array(codes, dtype=np.int32).reshape(-1), names
