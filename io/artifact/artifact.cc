@@ -157,11 +157,8 @@ std::shared_ptr<const Artifact> Artifact::Open(std::unique_ptr<const TensorFile>
 }
 
 void Artifact::Verify() const {
-  const ManifestFields manifest(manifest_json(), name());
-  std::map<std::string, std::string> expected;
-  for (const ManifestFields& entry : manifest.Messages("checksums")) {
-    expected[entry.Text("name")] = entry.Text("xxh3");
-  }
+  VerifyManifest(*file_);
+  auto expected = ListedChecksums(manifest_json(), name());
   for (const auto& [tensor, view] : file_->tensors()) {
     const std::string seen = ChecksumHex(Checksum(view.data, static_cast<size_t>(view.bytes)));
     PENCHANT_CHECK(expected[tensor] == seen, DataError, name(), ": tensor \"", tensor,

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "io/artifact/artifact_file.h"
 #include "io/artifact/packed_ids.h"
 #include "io/artifact/packed_table.h"
 #include "io/model/tensor_file.h"
@@ -20,8 +21,6 @@
 namespace penchant {
 
 inline constexpr int kArtifactVersion = 1;
-inline constexpr char kArtifactKey[] = "penchant.artifact";
-inline constexpr char kDeltaKey[] = "penchant.delta";
 
 // How histories become users.
 struct AlsFoldInRule {
@@ -55,7 +54,8 @@ class Artifact {
   static std::shared_ptr<const Artifact> Open(const std::string& path);
   static std::shared_ptr<const Artifact> Open(std::unique_ptr<const TensorFile> file);
 
-  // Compares every tensor with its checksum. Throws DataError naming the damaged one.
+  // Compares the manifest and every tensor with their checksums. Throws DataError naming what is
+  // damaged.
   void Verify() const;
 
   const std::string& name() const { return file_->name(); }

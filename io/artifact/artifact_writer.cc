@@ -183,13 +183,12 @@ void WriteArtifact(Context& context, const Model& model, const ArtifactOptions& 
   } else {
     manifest.clear_fold_in();
   }
-  OrderArtifactTensors(&tensors);
   for (const TensorSource& tensor : tensors) {
     auto* entry = manifest.add_checksums();
     entry->set_name(tensor.name);
     entry->set_xxh3(ChecksumHex(TensorChecksum(tensor)));
   }
-  WriteArtifactFile(path, std::move(tensors), {{kArtifactKey, ToJson(manifest)}});
+  WriteArtifactFile(path, std::move(tensors), ToJson(manifest));
 }
 
 }  // namespace penchant

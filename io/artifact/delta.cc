@@ -232,8 +232,7 @@ void WriteDelta(const std::string& base_path, const std::string& target_path,
   }
   const nlohmann::json about = {
       {"format_version", kDeltaVersion}, {"base", Fingerprint(*base)}, {"sides", sides}};
-  WriteArtifactFile(path, made.tensors,
-                    {{kArtifactKey, target->manifest_json()}, {kDeltaKey, about.dump()}});
+  WriteArtifactFile(path, std::move(made.tensors), target->manifest_json(), about.dump());
 }
 
 void ApplyDelta(const std::string& base_path, const std::string& delta_path,
@@ -244,6 +243,7 @@ void ApplyDelta(const std::string& base_path, const std::string& delta_path,
   const auto manifest = file.metadata().find(kArtifactKey);
   PENCHANT_CHECK(about != file.metadata().end() && manifest != file.metadata().end(), DataError,
                  delta_path, ": not a delta (export(since=) writes them)");
+  VerifyManifest(file);
   const ManifestFields fields(about->second, delta_path);
   const int64_t version = fields.Integer("format_version", 1, 1 << 30);
   PENCHANT_CHECK(version <= kDeltaVersion, DataError, delta_path, ": delta version ", version,
@@ -259,11 +259,7 @@ void ApplyDelta(const std::string& base_path, const std::string& delta_path,
     MergeSide(side, ReadSideDelta(file, sides.Message(side.name.c_str()), side), &made);
   }
   // Everything else is in the delta or as it was.
-  std::map<std::string, std::string> wanted;
-  for (const ManifestFields& entry :
-       ManifestFields(manifest->second, delta_path).Messages("checksums")) {
-    wanted[entry.Text("name")] = entry.Text("xxh3");
-  }
+  auto wanted = ListedChecksums(manifest->second, delta_path);
   std::set<std::string> present;
   for (const TensorSource& tensor : made.tensors) present.insert(tensor.name);
   for (const auto& [name, unused] : wanted) {
@@ -280,7 +276,7 @@ void ApplyDelta(const std::string& base_path, const std::string& delta_path,
                    "\" would have checksum ", seen, ", wanted ", wanted[tensor.name],
                    ": the delta or its base is damaged");
   }
-  WriteArtifactFile(path, made.tensors, {{kArtifactKey, manifest->second}});
+  WriteArtifactFile(path, std::move(made.tensors), manifest->second);
 }
 
 }  // namespace penchant

@@ -1,14 +1,27 @@
 #include "io/artifact/packed_table.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
+#include "io/artifact/half_float.h"
 #include "io/artifact/panel_decoder.h"
 #include "kernels/base/errors.h"
 
 namespace penchant {
 namespace {
+
+// Int4: two codes a byte, of positions i and i + 16 of a panel.
+constexpr int64_t kPairs = kPanelItems / 2;
+
+uint8_t Nibble(const uint8_t* panel, int64_t j, int64_t position) {
+  const uint8_t pair = panel[j * kPairs + position % kPairs];
+  return position < kPairs ? pair & 15 : pair >> 4;
+}
+
+void SetNibble(uint8_t* panel, int64_t j, int64_t position, uint8_t code) {
+  uint8_t& pair = panel[j * kPairs + position % kPairs];
+  pair = static_cast<uint8_t>(position < kPairs ? (pair & 0xf0) | code : (pair & 0x0f) | code << 4);
+}
 
 struct TypeName {
   FactorType type;
@@ -19,12 +32,6 @@ constexpr TypeName kTypes[] = {
     {FactorType::kBfloat16, "bfloat16"}, {FactorType::kInt8, "int8"},
     {FactorType::kInt4, "int4"},         {FactorType::kPq, "pq"},
 };
-
-// Drops the low `bits` bits of `value`, rounding to nearest, ties to even.
-uint32_t RoundOff(uint32_t value, int bits) {
-  const uint32_t half = (1u << (bits - 1)) - 1;
-  return (value + half + (value >> bits & 1)) >> bits;
-}
 
 }  // namespace
 
@@ -42,30 +49,6 @@ FactorType ParseFactorType(const std::string& name) {
     names += std::string(names.empty() ? "" : ", ") + known.name;
   }
   throw InvalidArgument("dtype \"" + name + "\" is unknown; known are " + names);
-}
-
-uint16_t ToBfloat16(float value) {
-  return static_cast<uint16_t>(RoundOff(std::bit_cast<uint32_t>(value), 16));
-}
-
-float FromBfloat16(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
-
-uint16_t ToFloat16(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  const uint32_t sign = bits >> 16 & 0x8000, size = bits & 0x7fffffff;
-  constexpr uint32_t kLeastNormal = 113u << 23, kBeyond = 143u << 23;
-  if (size >= kBeyond) return static_cast<uint16_t>(sign | 0x7c00);
-  if (size >= kLeastNormal) {
-    return static_cast<uint16_t>(sign | RoundOff(size - (112u << 23), 13));
-  }
-  // Added to 1/2, what is left of a subnormal number is counted in its last bits.
-  const float counted = std::bit_cast<float>(size) + 0.5f;
-  return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(counted) - (126u << 23)));
-}
-
-float FromFloat16(uint16_t bits) {
-  const float size = std::bit_cast<float>(static_cast<uint32_t>(bits & 0x7fff) << 13) * 0x1p112f;
-  return (bits & 0x8000) != 0 ? -size : size;
 }
 
 DType PackedShape::dtype() const {
@@ -104,6 +87,17 @@ PackedTable::PackedTable(const PackedShape& shape) : shape(shape) {
     columns.resize(static_cast<size_t>(shape.cols), 1.0f);
   }
   if (shape.type == FactorType::kPq) centroids.resize(static_cast<size_t>(shape.cols * kCentroids));
+}
+
+void PackedTable::SetCode(int64_t i, int64_t j, const uint8_t* code) {
+  uint8_t* panel = codes.data() + i / kPanelItems * shape.panel_bytes();
+  const int64_t position = i % kPanelItems;
+  if (shape.type == FactorType::kInt4) {
+    SetNibble(panel, j, position, *code);
+    return;
+  }
+  const int64_t bytes = DTypeBytes(shape.dtype());
+  std::memcpy(panel + (j * kPanelItems + position) * bytes, code, static_cast<size_t>(bytes));
 }
 
 void PackedTable::AppendTo(const std::string& prefix, std::vector<TensorSource>* tensors) const {
@@ -184,17 +178,15 @@ float PackedTableView::ScaleOf(int64_t i) const {
   return scale;
 }
 
-// Calls visit(j, code, code_bytes) for the codes of row i; int4's come one by one.
+// Calls visit(j, code) for the codes of row i; int4's are bytes too.
 template <typename Visit>
 void PackedTableView::ForEachCode(int64_t i, const Visit& visit) const {
   const uint8_t* panel = codes_ + i / kPanelItems * shape_.panel_bytes();
   const int64_t position = i % kPanelItems;
   if (shape_.type == FactorType::kInt4) {
     for (int64_t j = 0; j < shape_.cols; ++j) {
-      const uint8_t pair = panel[j * (kPanelItems / 2) + position % (kPanelItems / 2)];
       // As long as the widest code, for visitors that know the type at run time alone.
-      const uint8_t code[4] = {
-          static_cast<uint8_t>(position < kPanelItems / 2 ? pair & 15 : pair >> 4)};
+      const uint8_t code[4] = {Nibble(panel, j, position)};
       visit(j, code);
     }
     return;
@@ -238,17 +230,7 @@ void PackedTableView::Row(int64_t i, float* out) const {
 }
 
 void PackedTableView::CopyRow(int64_t i, int64_t to, PackedTable* table) const {
-  uint8_t* panel = table->codes.data() + to / kPanelItems * shape_.panel_bytes();
-  const int64_t position = to % kPanelItems, bytes = DTypeBytes(shape_.dtype());
-  ForEachCode(i, [&](int64_t j, const uint8_t* code) {
-    if (shape_.type != FactorType::kInt4) {
-      std::memcpy(panel + (j * kPanelItems + position) * bytes, code, static_cast<size_t>(bytes));
-      return;
-    }
-    uint8_t& pair = panel[j * (kPanelItems / 2) + position % (kPanelItems / 2)];
-    pair = position < kPanelItems / 2 ? static_cast<uint8_t>((pair & 0xf0) | *code)
-                                      : static_cast<uint8_t>((pair & 0x0f) | *code << 4);
-  });
+  ForEachCode(i, [&](int64_t j, const uint8_t* code) { table->SetCode(to, j, code); });
   if (shape_.has_scales()) table->scales[static_cast<size_t>(to)] = ScaleOf(i);
 }
 

@@ -56,6 +56,8 @@ struct PackedTable {
   std::vector<float> centroids;  // pq: cols x 256
 
   explicit PackedTable(const PackedShape& shape);
+  // Code j of row i, in as many bytes as its type has; int4's is a byte of 0 .. 15.
+  void SetCode(int64_t i, int64_t j, const uint8_t* code);
   void AppendTo(const std::string& prefix, std::vector<TensorSource>* tensors) const;
 };
 
@@ -91,12 +93,6 @@ class PackedTableView {
   const uint8_t* scales_ = nullptr;
   std::vector<float> columns_, centroids_;
 };
-
-// Float32 to the nearest float16 or bfloat16, ties to even, and back.
-uint16_t ToFloat16(float value);
-uint16_t ToBfloat16(float value);
-float FromFloat16(uint16_t bits);
-float FromBfloat16(uint16_t bits);
 
 }  // namespace penchant
 

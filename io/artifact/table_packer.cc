@@ -5,10 +5,10 @@
 #include <cstring>
 #include <vector>
 
+#include "io/artifact/half_float.h"
 #include "kernels/base/errors.h"
 #include "kernels/base/memory.h"
 #include "kernels/cluster/k_means.h"
-#include "kernels/score/top_k.h"
 
 namespace penchant {
 namespace {
@@ -71,12 +71,6 @@ void PackRow(const float* values, int64_t i, PackedTable* table) {
   std::vector<float> scaled(values, values + shape.cols);
   for (size_t k = 0; k < table->columns.size(); ++k) scaled[k] /= table->columns[k];
   const float* row = scaled.data();
-  uint8_t* panel = table->codes.data() + i / kPanelItems * shape.panel_bytes();
-  const int64_t position = i % kPanelItems;
-  const auto put = [&](int64_t k, const auto& value) {
-    std::memcpy(panel + (k * kPanelItems + position) * static_cast<int64_t>(sizeof(value)), &value,
-                sizeof(value));
-  };
   const bool int4 = shape.type == FactorType::kInt4;
   const int most = int4 ? 7 : 127;
   float scale = 0;
@@ -85,26 +79,27 @@ void PackRow(const float* values, int64_t i, PackedTable* table) {
     table->scales[static_cast<size_t>(i)] = scale;
   }
   for (int64_t k = 0; k < shape.cols; ++k) {
+    const auto set = [&](const auto& value) {
+      uint8_t code[sizeof(value)];
+      std::memcpy(code, &value, sizeof(value));
+      table->SetCode(i, k, code);
+    };
     switch (shape.type) {
       case FactorType::kFloat32:
-        put(k, row[k]);
+        set(row[k]);
         break;
       case FactorType::kFloat16:
-        put(k, ToFloat16(row[k]));
+        set(ToFloat16(row[k]));
         break;
       case FactorType::kBfloat16:
-        put(k, ToBfloat16(row[k]));
+        set(ToBfloat16(row[k]));
         break;
       case FactorType::kInt8:
-        put(k, static_cast<int8_t>(Code(row[k], scale, most)));
+        set(static_cast<int8_t>(Code(row[k], scale, most)));
         break;
-      case FactorType::kInt4: {
-        uint8_t& pair = panel[k * (kPanelItems / 2) + position % (kPanelItems / 2)];
-        const int code = Code(row[k], scale, most) + 8;
-        pair = position < kPanelItems / 2 ? static_cast<uint8_t>((pair & 0xf0) | code)
-                                          : static_cast<uint8_t>((pair & 0x0f) | code << 4);
+      case FactorType::kInt4:
+        set(static_cast<uint8_t>(Code(row[k], scale, most) + 8));
         break;
-      }
       case FactorType::kPq:
         break;
     }
@@ -119,39 +114,27 @@ void PackGroups(Context& context, MatrixView<const float> rows, std::span<const 
   for (int64_t group = 0; group < shape.codes_a_row(); ++group) {
     const int64_t begin = group * shape.pq_width;
     const int64_t width = std::min(shape.pq_width, shape.cols - begin);
-    // Evenly spread, with a constant 1 for the search below.
-    const auto gather = [&](int64_t count) {
-      Matrix part(count, width + 1);
+    const auto gather = [&](int64_t count) {  // evenly spread
+      Matrix part(count, width);
       for (int64_t i = 0; i < count; ++i) {
         const float* row = rows.row(order[static_cast<size_t>(i * n / count)]) + begin;
         std::copy(row, row + width, part.row(i));
-        part.row(i)[width] = 1.0f;
       }
       return part;
     };
-    Matrix sampled = gather(sample);
-    const auto found = KMeans(
-        context, {sampled.row(0), sample, width, sampled.stride()},
+    const KMeansResult found = KMeans(
+        context, gather(sample).view(),
         {.k = std::min(sample, kCentroids), .max_iterations = kPqIterations, .batch = sample});
-    // The nearest center has the largest x.c - |c|^2 / 2.
-    Matrix centers(found.centers.rows(), width + 1);
-    for (int64_t c = 0; c < centers.rows(); ++c) {
-      double square = 0;
+    for (int64_t c = 0; c < found.centers.rows(); ++c) {
       for (int64_t k = 0; k < width; ++k) {
-        const float value = found.centers.row(c)[k];
-        centers.row(c)[k] = value;
-        table->centroids[static_cast<size_t>((begin + k) * kCentroids + c)] = value;
-        square += double{value} * double{value};
+        table->centroids[static_cast<size_t>((begin + k) * kCentroids + c)] =
+            found.centers.row(c)[k];
       }
-      centers.row(c)[width] = static_cast<float>(-square / 2);
     }
-    const Matrix all = gather(n);
-    const ItemIndex index(context, std::as_const(centers).view());
-    const TopLists nearest = TopKFromHost(context, all.view(), index, {.k = 1}, 0);
+    const auto nearest = NearestCenters(context, gather(n).view(), found.centers.view());
     for (int64_t i = 0; i < n; ++i) {
-      table->codes[static_cast<size_t>(i / kPanelItems * shape.panel_bytes() + group * kPanelItems +
-                                       i % kPanelItems)] =
-          static_cast<uint8_t>(nearest.ids[static_cast<size_t>(i)]);
+      const auto code = static_cast<uint8_t>(nearest[static_cast<size_t>(i)]);
+      table->SetCode(i, group, &code);
     }
   }
 }

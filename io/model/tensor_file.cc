@@ -172,11 +172,13 @@ void TensorFile::Parse(const uint8_t* data, int64_t size) {
                  DataError, name_, ": the header claims ", header_bytes, " bytes; the file has ",
                  size - 8, " and ", kMaxHeaderBytes,
                  " are allowed: not a safetensors file, or truncated");
-  const auto header = Json::parse(data + 8, data + 8 + header_bytes, nullptr,
-                                  /*allow_exceptions=*/false);
-  PENCHANT_CHECK(header.is_object(), DataError, name_, ": the header is not a valid JSON object");
+  const uint8_t* end = data + 8 + header_bytes;
+  // The parser takes a zero byte for the end, whatever follows.
+  const auto header = Json::parse(data + 8, end, nullptr, /*allow_exceptions=*/false);
+  PENCHANT_CHECK(header.is_object() && std::find(data + 8, end, 0) == end, DataError, name_,
+                 ": the header is not a valid JSON object");
 
-  const uint8_t* body = data + 8 + header_bytes;
+  const uint8_t* body = end;
   const int64_t body_bytes = size - 8 - static_cast<int64_t>(header_bytes);
   std::vector<std::pair<int64_t, int64_t>> ranges;
   for (const auto& [name, value] : header.items()) {

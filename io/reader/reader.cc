@@ -5,7 +5,7 @@
 #include <map>
 
 #include "io/reader/panels.h"
-#include "io/reader/selection.h"
+#include "io/reader/selected_rows.h"
 #include "kernels/base/errors.h"
 #include "kernels/base/thread_pool.h"
 
@@ -34,7 +34,8 @@ void RequireCount(int64_t n) {
 }
 
 // What the artifact knows of a history; weights of an item given twice are added.
-History KnownHistory(const Artifact& artifact, std::span<const WeightedId> history) {
+History RequireHistory(const Artifact& artifact, std::span<const WeightedId> history) {
+  PENCHANT_REQUIRE(!history.empty(), "the history is empty: there is nothing to fold in");
   std::map<int64_t, float> weights;
   for (const WeightedId& entry : history) {
     PENCHANT_REQUIRE(std::isfinite(entry.weight), "the weight of item ", entry.id.ToText(), " is ",
@@ -48,12 +49,6 @@ History KnownHistory(const Artifact& artifact, std::span<const WeightedId> histo
     known.items.push_back(row);
     known.weights.push_back(weight);
   }
-  return known;
-}
-
-History RequireHistory(const Artifact& artifact, std::span<const WeightedId> history) {
-  PENCHANT_REQUIRE(!history.empty(), "the history is empty: there is nothing to fold in");
-  History known = KnownHistory(artifact, history);
   PENCHANT_REQUIRE(!known.items.empty(), "none of the ", history.size(),
                    " items of the history is known to the artifact");
   return known;
@@ -65,7 +60,7 @@ std::vector<std::vector<ScoredRow>> Search(const Artifact& artifact,
                                            const SelectedRows& selected, int64_t k) {
   std::vector<BestRows> best(static_cast<size_t>(queries.rows), BestRows(k));
   const auto admit = [&](int64_t, int32_t row) {
-    return !selected.IsDenied(row) && !selected.IsBoosted(row);
+    return !selected.IsDenied(row) && !selected.BoostOf(row);
   };
   if (selected.allowed()) {
     PickedRows rows(artifact.item_factors(), *selected.allowed());
@@ -76,8 +71,7 @@ std::vector<std::vector<ScoredRow>> Search(const Artifact& artifact,
   }
   if (!selected.boosted().empty()) {
     // Boosted rows are scored apart: their scores may beat any threshold.
-    std::vector<int64_t> rows;
-    for (const auto& [row, boost] : selected.boosted()) rows.push_back(row);
+    const std::vector<int64_t>& rows = selected.boosted();
     for (int64_t q = 0; q < queries.rows; ++q) {
       BestRows all(static_cast<int64_t>(rows.size()));
       PickedRows picked(artifact.item_factors(), rows);
@@ -85,10 +79,7 @@ std::vector<std::vector<ScoredRow>> Search(const Artifact& artifact,
           picked, {queries.row(q), 1, queries.cols, queries.stride},
           [&](int64_t, int32_t row) { return !selected.IsDenied(row); }, &all);
       for (const ScoredRow& found : all.Take()) {
-        const auto boost = std::lower_bound(
-            selected.boosted().begin(), selected.boosted().end(),
-            std::pair<int64_t, float>(found.row, -std::numeric_limits<float>::infinity()));
-        best[static_cast<size_t>(q)].Offer({found.score + boost->second, found.row});
+        best[static_cast<size_t>(q)].Offer({found.score + *selected.BoostOf(found.row), found.row});
       }
     }
   }

@@ -4,7 +4,6 @@
 #define PENCHANT_IO_READER_READER_H_
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -15,24 +14,9 @@
 
 #include "io/artifact/artifact.h"
 #include "io/reader/history_fold_in.h"
-#include "kernels/score/panel_search.h"
+#include "io/reader/selection.h"
 
 namespace penchant {
-
-struct WeightedId {
-  Id id;
-  float weight = 1.0f;
-};
-
-// What is never returned, and what is favoured. Ids that the artifact does not know change nothing:
-// catalogues move faster than artifacts.
-struct Selection {
-  std::vector<Id> filter_items = {};                    // never returned
-  std::optional<std::vector<Id>> allow = std::nullopt;  // nothing else is returned
-  std::vector<WeightedId> boosts = {};                  // added to the scores of these items
-  std::map<std::string, int64_t> caps = {};             // most items of one value of an attribute
-  std::map<std::string, std::string> context = {};      // what business rules ask about
-};
 
 struct Query {
   std::optional<Id> user = std::nullopt;  // none: the history is folded in

@@ -1,43 +1,29 @@
-// A selection, resolved: which rows of an artifact may be returned, and what is added to them.
+// What a query may return and what it favours, in ids.
 #ifndef PENCHANT_IO_READER_SELECTION_H_
 #define PENCHANT_IO_READER_SELECTION_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
-#include <span>
-#include <utility>
+#include <string>
 #include <vector>
 
-#include "io/reader/reader.h"
+#include "io/artifact/packed_ids.h"
 
 namespace penchant {
 
-class SelectedRows {
- public:
-  // Throws InvalidArgument for attributes that the artifact has not, caps < 1 and boosts that are
-  // not finite.
-  SelectedRows(const Artifact& artifact, const Selection& selection);
+struct WeightedId {
+  Id id;
+  float weight = 1.0f;
+};
 
-  void Deny(int64_t row);
-  bool IsDenied(int64_t row) const {
-    return !denied_.empty() && (denied_[static_cast<size_t>(row) / 64] >> (row % 64) & 1) != 0;
-  }
-  // The only rows to look at, ascending; none: all.
-  const std::optional<std::vector<int64_t>>& allowed() const { return allowed_; }
-  // Rows with what is added to their scores, ascending; never denied by IsDenied alone.
-  const std::vector<std::pair<int64_t, float>>& boosted() const { return boosted_; }
-  bool IsBoosted(int64_t row) const;
-  // Whether the rules' attributes limit lists.
-  bool has_caps() const { return !caps_.empty(); }
-  // The rows of a list, best first, that keep within the caps.
-  std::vector<ScoredRow> WithinCaps(std::span<const ScoredRow> rows, int64_t n) const;
-
- private:
-  const Artifact& artifact_;
-  std::vector<uint64_t> denied_;  // a bit a row; empty: none
-  std::optional<std::vector<int64_t>> allowed_;
-  std::vector<std::pair<int64_t, float>> boosted_;
-  std::vector<std::pair<std::string, int64_t>> caps_;
+// Ids that the artifact does not know change nothing: catalogues move faster than artifacts.
+struct Selection {
+  std::vector<Id> filter_items = {};                    // never returned
+  std::optional<std::vector<Id>> allow = std::nullopt;  // nothing else is returned
+  std::vector<WeightedId> boosts = {};                  // added to the scores of these items
+  std::map<std::string, int64_t> caps = {};             // most items of one value of an attribute
+  std::map<std::string, std::string> context = {};      // what business rules ask about
 };
 
 }  // namespace penchant

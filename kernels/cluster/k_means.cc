@@ -43,6 +43,40 @@ std::vector<int32_t> DrawRows(uint64_t key, uint64_t round, int64_t count, int64
   return rows;
 }
 
+// Rows [x, 1]: against centers [c, -|c|^2 / 2] the nearest has the largest product.
+Matrix WithConstant(MatrixView<const float> rows) {
+  Matrix table(rows.rows, rows.cols + 1);
+  for (int64_t i = 0; i < rows.rows; ++i) {
+    std::copy(rows.row(i), rows.row(i) + rows.cols, table.row(i));
+    table.row(i)[rows.cols] = 1.0f;
+  }
+  return table;
+}
+
+Matrix WithNorms(MatrixView<const float> centers) {
+  Matrix table(centers.rows, centers.cols + 1);
+  for (int64_t c = 0; c < centers.rows; ++c) {
+    std::copy(centers.row(c), centers.row(c) + centers.cols, table.row(c));
+    double square = 0;
+    for (int64_t k = 0; k < centers.cols; ++k) {
+      square += double{centers.row(c)[k]} * double{centers.row(c)[k]};
+    }
+    table.row(c)[centers.cols] = static_cast<float>(-0.5 * square);
+  }
+  return table;
+}
+
+// The nearest center of rows that WithConstant made.
+std::vector<int32_t> NearestOf(Context& context, const DeviceMatrix& rows,
+                               MatrixView<const float> centers) {
+  const DeviceMatrix targets(context, WithNorms(centers));
+  const ItemIndex index(context, targets.view());
+  DeviceBuffer<int32_t> ids(context, rows.rows());
+  DeviceBuffer<float> scores(context, rows.rows());
+  TopK(context, rows.view(), index, {.k = 1}, ids.data(), scores.data());
+  return Download(context, ids);
+}
+
 class KMeansRun {
  public:
   KMeansRun(Context& context, MatrixView<const float> rows, const KMeansOptions& options)
@@ -64,16 +98,6 @@ class KMeansRun {
   }
 
  private:
-  // Rows [x, 1]: against centers [c, -|c|^2 / 2] the nearest has the largest product.
-  static Matrix WithConstant(MatrixView<const float> rows) {
-    Matrix table(rows.rows, rows.cols + 1);
-    for (int64_t i = 0; i < rows.rows; ++i) {
-      std::copy(rows.row(i), rows.row(i) + rows.cols, table.row(i));
-      table.row(i)[rows.cols] = 1.0f;
-    }
-    return table;
-  }
-
   // The first center is any row of the sample. For each further one a few rows are drawn with
   // probabilities that grow with the square of their distance to the centers so far; the one that
   // brings all rows nearest is taken.
@@ -132,21 +156,8 @@ class KMeansRun {
     double inertia() const { return std::accumulate(squares.begin(), squares.end(), 0.0); }
   };
   Assignment Assign(const DeviceMatrix& queries, const std::vector<int32_t>& rows) const {
-    Matrix targets(options_.k, rows_.cols + 1);
-    for (int64_t c = 0; c < options_.k; ++c) {
-      std::copy(centers_.row(c), centers_.row(c) + rows_.cols, targets.row(c));
-      double square = 0;
-      for (int64_t k = 0; k < rows_.cols; ++k) {
-        square += double{centers_.row(c)[k]} * double{centers_.row(c)[k]};
-      }
-      targets.row(c)[rows_.cols] = static_cast<float>(-0.5 * square);
-    }
-    const DeviceMatrix on_device(context_, std::move(targets));
-    const ItemIndex index(context_, on_device.view());
-    DeviceBuffer<int32_t> ids(context_, queries.rows());
-    DeviceBuffer<float> scores(context_, queries.rows());
-    TopK(context_, queries.view(), index, {.k = 1}, ids.data(), scores.data());
-    Assignment assignment{Download(context_, ids), std::vector<float>(queries.rows())};
+    Assignment assignment{NearestOf(context_, queries, centers_.view()),
+                          std::vector<float>(queries.rows())};
     context_.ParallelFor((queries.rows() + kRowsAUnit - 1) / kRowsAUnit, [&](int64_t unit, int) {
       const int64_t end = std::min(queries.rows(), (unit + 1) * kRowsAUnit);
       for (int64_t i = unit * kRowsAUnit; i < end; ++i) {
@@ -255,6 +266,13 @@ class KMeansRun {
 };
 
 }  // namespace
+
+std::vector<int32_t> NearestCenters(Context& context, MatrixView<const float> rows,
+                                    MatrixView<const float> centers) {
+  PENCHANT_REQUIRE(rows.cols == centers.cols && centers.rows > 0, "NearestCenters: rows have ",
+                   rows.cols, " columns, the ", centers.rows, " centers ", centers.cols);
+  return NearestOf(context, DeviceMatrix(context, WithConstant(rows)), centers);
+}
 
 KMeansResult KMeans(Context& context, MatrixView<const float> rows, const KMeansOptions& options) {
   PENCHANT_REQUIRE(options.k >= 1 && options.k <= rows.rows, "k must be in [1, ", rows.rows,

@@ -35,6 +35,11 @@ struct KMeansResult {
 // finite.
 KMeansResult KMeans(Context& context, MatrixView<const float> rows, const KMeansOptions& options);
 
+// The center nearest to every row, both on the host; of two as near (to float32's rounding), the
+// first. Throws InvalidArgument when there is no center or the columns differ.
+std::vector<int32_t> NearestCenters(Context& context, MatrixView<const float> rows,
+                                    MatrixView<const float> centers);
+
 }  // namespace penchant
 
 #endif  // PENCHANT_KERNELS_CLUSTER_K_MEANS_H_

@@ -119,7 +119,7 @@ TEST(DeltaTest, OtherBasesAndDamageAreRefusedAndLeaveTheTargetAlone) {
   expect_refused(delta, delta);
   EXPECT_THROW(Artifact::Open(delta), DataError);
 
-  // Every bit of a delta matters or is refused.
+  // A damaged delta is refused, or what was hit does not matter.
   const std::vector<uint8_t> bytes = testing::FileBytes(delta);
   std::mt19937_64 random(5);
   const std::string damaged = folder.path("damaged");
@@ -133,9 +133,7 @@ TEST(DeltaTest, OtherBasesAndDamageAreRefusedAndLeaveTheTargetAlone) {
         .write(reinterpret_cast<const char*>(copy.data()), static_cast<int64_t>(copy.size()));
     try {
       ApplyDelta(base, damaged, other);
-      // What got through hit the metadata that is copied as it is, or padding.
-      EXPECT_EQ(Artifact::Open(other)->num_items(), 70);
-      EXPECT_NO_THROW(Artifact::Open(other)->Verify());
+      EXPECT_EQ(testing::FileBytes(other), full);
     } catch (const Error&) {
     }
   }

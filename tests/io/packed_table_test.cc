@@ -7,6 +7,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "io/artifact/half_float.h"
 #include "io/artifact/table_packer.h"
 #include "kernels/base/errors.h"
 #include "tests/support/artifacts.h"

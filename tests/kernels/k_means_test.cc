@@ -60,6 +60,20 @@ TEST_P(KMeansTest, LloydEndsWhereRowsAreNearestAndCentersMeans) {
   }
 }
 
+TEST_P(KMeansTest, NearestCentersAreNearest) {
+  const Matrix rows = RandomMatrix(500, 5, 1), centers = RandomMatrix(30, 5, 2);
+  const auto nearest = NearestCenters(context(), rows.view(), centers.view());
+  ASSERT_EQ(nearest.size(), 500u);
+  for (int64_t i = 0; i < 500; ++i) {
+    const double found = Square(rows.row(i), centers.row(nearest[i]), 5);
+    for (int64_t c = 0; c < 30; ++c) {
+      EXPECT_LE(found, Square(rows.row(i), centers.row(c), 5) + 1e-5);
+    }
+  }
+  EXPECT_THROW(NearestCenters(context(), rows.view(), RandomMatrix(30, 4, 2).view()),
+               InvalidArgument);
+}
+
 // A start may miss a group; the best of three does not.
 TEST_P(KMeansTest, PlantedGroupsAreFoundWholeAndInBatches) {
   const Matrix table = Groups(600, 12, 5);

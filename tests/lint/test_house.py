@@ -39,6 +39,18 @@ def test_every_source_is_named_in_its_cmakelists():
         assert "GLOB" not in path.read_text()
 
 
+def test_every_op_has_a_cuda_twin_or_says_why_not():
+    kernels = ROOT / "kernels"
+    stated = set(re.findall(r"\w+/\w+\.cc", (kernels / "README.md").read_text()))
+    without = {
+        f"{path.parent.name}/{path.name}"
+        for path in kernels.glob("*/*.cc")
+        if path.parent.name != "base" and path.suffixes == [".cc"]
+        if not path.with_suffix(".cu").exists()
+    }
+    assert stated == without
+
+
 def test_no_name_says_nothing():
     for floor in (*MAY_USE, "tests", "bench"):
         for path in (ROOT / floor).rglob("*"):

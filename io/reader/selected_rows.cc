@@ -1,7 +1,8 @@
-#include "io/reader/selection.h"
+#include "io/reader/selected_rows.h"
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "kernels/base/errors.h"
 
@@ -50,18 +51,19 @@ SelectedRows::SelectedRows(const Artifact& artifact, const Selection& selection)
     std::sort(allowed_->begin(), allowed_->end());
     allowed_->erase(std::unique(allowed_->begin(), allowed_->end()), allowed_->end());
   }
+  std::map<int64_t, float> boosts;
   for (const WeightedId& boost : selection.boosts) {
     PENCHANT_REQUIRE(std::isfinite(boost.weight), "the boost of item ", boost.id.ToText(), " is ",
                      boost.weight, "; wanted a finite number");
     const int64_t row = row_of(boost.id);
     const bool allowed = !allowed_ || std::binary_search(allowed_->begin(), allowed_->end(), row);
-    if (row >= 0 && allowed) boosted_.emplace_back(row, boost.weight);
+    if (row < 0 || !allowed) continue;
+    PENCHANT_REQUIRE(boosts.emplace(row, boost.weight).second, "item ", boost.id.ToText(),
+                     " has two boosts");
   }
-  std::stable_sort(boosted_.begin(), boosted_.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
-  for (size_t i = 1; i < boosted_.size(); ++i) {
-    PENCHANT_REQUIRE(boosted_[i].first != boosted_[i - 1].first, "item ",
-                     artifact.items().At(boosted_[i].first).ToText(), " has two boosts");
+  for (const auto& [row, boost] : boosts) {
+    boosted_.push_back(row);
+    boosts_.push_back(boost);
   }
 }
 
@@ -70,11 +72,10 @@ void SelectedRows::Deny(int64_t row) {
   denied_[static_cast<size_t>(row) / 64] |= uint64_t{1} << (row % 64);
 }
 
-bool SelectedRows::IsBoosted(int64_t row) const {
-  const auto found =
-      std::lower_bound(boosted_.begin(), boosted_.end(), row,
-                       [](const auto& boost, int64_t wanted) { return boost.first < wanted; });
-  return found != boosted_.end() && found->first == row;
+std::optional<float> SelectedRows::BoostOf(int64_t row) const {
+  const auto found = std::lower_bound(boosted_.begin(), boosted_.end(), row);
+  if (found == boosted_.end() || *found != row) return std::nullopt;
+  return boosts_[static_cast<size_t>(found - boosted_.begin())];
 }
 
 std::vector<ScoredRow> SelectedRows::WithinCaps(std::span<const ScoredRow> rows, int64_t n) const {
