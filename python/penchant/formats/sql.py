@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pyarrow as pa
 
-from .tables import plain, tables_of, top_lists, write_whole
+from .tables import ids_of, plain, top_lists, write_whole
 
 _INSERT = "INSERT INTO recommendations VALUES (?, ?, ?, ?)"
 
@@ -19,8 +19,7 @@ def _rows(model, options):
 
 
 def write(model, path, options) -> None:
-    tables = tables_of(model)
-    texts = [ids.dtype == object for ids in (tables.user_ids, tables.item_ids)]
+    texts = [ids_of(model, side).dtype == object for side in ("users", "items")]
     to_file = _write_sqlite if path.suffix == ".sqlite" else _write_duckdb
     write_whole(path, lambda temporary: to_file(temporary, texts, _rows(model, options)))
 

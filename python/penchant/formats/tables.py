@@ -27,13 +27,15 @@ class Tables:
         return self.items.shape[1]
 
 
+def ids_of(model, side: str) -> np.ndarray:
+    """The ids of all "users" or "items": int64, or an object array of str."""
+    rows = np.arange(len(getattr(model._fitted(), side)), dtype=np.int32)
+    ids = np.asarray(model._ids(side, rows))
+    return ids if ids.dtype == object else ids.astype(np.int64)
+
+
 def tables_of(model, dtype: str = "float32") -> Tables:
     core = model._fitted()
-
-    def ids(side):
-        rows = np.arange(len(getattr(core, side)), dtype=np.int32)
-        found = np.asarray(model._ids(side, rows))
-        return found if found.dtype == object else found.astype(np.int64)
 
     def table(values):
         values = np.ascontiguousarray(values)
@@ -43,7 +45,12 @@ def tables_of(model, dtype: str = "float32") -> Tables:
             raise ValueError(f"a factor as large as {np.abs(values).max()} does not fit {dtype}")
         return narrow
 
-    return Tables(ids("users"), ids("items"), table(core.user_factors), table(core.item_factors))
+    return Tables(
+        ids_of(model, "users"),
+        ids_of(model, "items"),
+        table(core.user_factors),
+        table(core.item_factors),
+    )
 
 
 def top_lists(model, options, users_at_once: int = 4096) -> Iterator[tuple]:
@@ -54,7 +61,7 @@ def top_lists(model, options, users_at_once: int = 4096) -> Iterator[tuple]:
             "lists leave out what users have: pass seen=, the interactions of the training (in the "
             "shell --config, whose data section names them)"
         )
-    ids = tables_of(model).user_ids
+    ids = ids_of(model, "users")
     for begin in range(0, len(ids), users_at_once):
         block = ids[begin : begin + users_at_once]
         rows = model._rows("users", list(block), "user")
