@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -43,6 +44,7 @@ struct TrainingStart {
   const FactorTables* tables = nullptr;
   // Iterations that `tables` has behind it, when it is this very run that goes on.
   int iterations_done = 0;
+  int parts_done = 0;  // of the iteration after these, when the run was stopped within it
   // CUDA: about how many bytes of the interactions may be on the device at a time; 0: all of them.
   int64_t block_bytes = 0;
 };
@@ -52,6 +54,9 @@ struct FactorViews {
   MatrixView<const float> users;
   MatrixView<const float> items;
 };
+
+// Asked between the parts of a pass.
+using StopRequest = std::function<bool()>;
 
 class Algorithm {
  public:
@@ -64,9 +69,12 @@ class Algorithm {
   virtual void Initialize(Context& context, const Interactions& interactions,
                           const TrainingStart& start) = 0;
 
-  // One pass over the data, finished on return. Leaves the tables consistent; throws NumericError
-  // when a table holds a non-finite value afterwards.
-  virtual void RunIteration(Context& context) = 0;
+  // Goes on with a pass over the data until it is over or, between two of its parts, `stop` says
+  // so; everything is finished on return. Returns whether the pass is over. Leaves the tables
+  // consistent; throws NumericError when a table holds a non-finite value afterwards.
+  virtual bool RunIteration(Context& context, const StopRequest& stop) = 0;
+  // Parts done of a pass that was stopped.
+  virtual int parts_done() const { return 0; }
 
   // The training objective at the present tables.
   virtual double Loss(Context& context) const = 0;

@@ -167,9 +167,9 @@ void Session::PrepareParts() {
   }
 }
 
-int Session::Resume() {
+Session::Progress Session::Resume() {
   const std::string path = CheckpointPath(options_.config);
-  if (!options_.resume || !std::filesystem::exists(path)) return 0;
+  if (!options_.resume || !std::filesystem::exists(path)) return {};
   checkpoint_ = LoadModel(path);
   const config::ModelManifest& saved = checkpoint_->manifest;
   PENCHANT_CHECK(saved.kind() == "checkpoint", DataError, path, ": this is a ", saved.kind(),
@@ -191,7 +191,7 @@ int Session::Resume() {
     since_best_ = saved.iterations_done() - saved.best_iteration();
     best_ = std::move(checkpoint_->best);
   }
-  return saved.iterations_done();
+  return {saved.iterations_done(), saved.parts_done()};
 }
 
 bool Session::WriteCheckpoint(Context& context, const Algorithm& algorithm) {
@@ -224,19 +224,31 @@ std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) 
   const int64_t block_bytes = FitMemory(context);
   const BudgetScope budget(context, ParseBytes(options_.config.memory_budget()));
   const std::unique_ptr<Algorithm> algorithm = FindAlgorithm(options_.config).make(options_.config);
-  const int done = Resume();
+  const int num_iterations = algorithm->num_iterations();
+  const auto out_of_time = [&] { return max_seconds > 0 && Seconds() - started >= max_seconds; };
+  const auto tell_out_of_time = [&](const std::string& where) {
+    Log(LogLevel::kInfo,
+        internal::Concat("stopped ", where, " of ", num_iterations, ": max_seconds=", max_seconds));
+  };
+  const Progress done = Resume();
   const FactorTables* start = checkpoint_           ? &checkpoint_->factors
                               : options_.warm_start ? &options_.warm_start->factors
                                                     : nullptr;
-  algorithm->Initialize(context, *train_, {options_.config.seed(), start, done, block_bytes});
+  algorithm->Initialize(context, *train_,
+                        {options_.config.seed(), start, done.iterations, done.parts, block_bytes});
   checkpoint_.reset();
   const auto& early = options_.config.early_stopping();
-  manifest_.set_iterations_done(done);
-  bool stop = validation_ && done > 0 && since_best_ >= early.patience();
-  const int num_iterations = algorithm->num_iterations();
-  for (int iteration = done + 1; iteration <= num_iterations && !stop; ++iteration) {
+  manifest_.set_iterations_done(done.iterations);
+  bool stop = validation_ && done.iterations > 0 && since_best_ >= early.patience();
+  for (int iteration = done.iterations + 1; iteration <= num_iterations && !stop; ++iteration) {
     const double begin = Seconds();
-    algorithm->RunIteration(context);
+    const bool whole = algorithm->RunIteration(context, out_of_time);
+    manifest_.set_parts_done(algorithm->parts_done());
+    if (!whole) {
+      tell_out_of_time(internal::Concat("within iteration ", iteration));
+      WriteCheckpoint(context, *algorithm);
+      break;
+    }
     manifest_.set_iterations_done(iteration);
     auto* record = manifest_.add_history();
     record->set_iteration(iteration);
@@ -268,12 +280,11 @@ std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) 
     }
     report.seconds = Seconds() - begin;
     const bool told_to_stop = callback && !callback(report);
-    const bool out_of_time = max_seconds > 0 && Seconds() - started >= max_seconds;
-    if (out_of_time && iteration < num_iterations && !stop) {
-      Log(LogLevel::kInfo, internal::Concat("stopped after iteration ", iteration, " of ",
-                                            num_iterations, ": max_seconds=", max_seconds));
+    const bool no_time = out_of_time();
+    if (no_time && iteration < num_iterations && !stop) {
+      tell_out_of_time(internal::Concat("after iteration ", iteration));
     }
-    if (told_to_stop || out_of_time) {
+    if (told_to_stop || no_time) {
       if (!report.checkpointed) WriteCheckpoint(context, *algorithm);
       break;
     }

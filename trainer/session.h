@@ -51,8 +51,12 @@ class Session {
   // Throws DeviceError when the run cannot fit the device. Returns the bytes of interactions that
   // may be there at a time, 0 for all.
   int64_t FitMemory(const Context& context) const;
-  // Restores a checkpoint; returns the iterations it had done.
-  int Resume();
+  struct Progress {
+    int iterations = 0;
+    int parts = 0;  // of the next one
+  };
+  // Restores a checkpoint; returns how far it had come.
+  Progress Resume();
   bool WriteCheckpoint(Context& context, const Algorithm& algorithm);
   double Validate(Context& context, const FactorViews& factors) const;
 

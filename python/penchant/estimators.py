@@ -133,8 +133,8 @@ class RankingMF(FactorModel):
         By default they follow the loss, the penalty also the mean interactions of a user.
         ``batch_size`` positives of a user step together and share ``negative_samples`` draws, which
         for ``"warp"`` are the most that are tried.
-    learning_rate_schedule : {"linear", "constant"}
-        Linear: down to zero after the last epoch.
+    learning_rate_schedule : {"linear", "cosine", "constant"}
+        The first two go down to zero after the last epoch.
     negative_power : float
         Negatives are drawn by ``max(1, interactions of the item) ** negative_power``.
     margin, negative_weight : float, optional

@@ -104,7 +104,8 @@ class FactorModel(Queries):
             Most memory training may take on its device, in bytes or like "12GB"; it refuses to
             start, with the estimate, when it needs more. By default what is available.
         max_seconds : float, optional
-            Wall time after which training stops, at the end of the iteration it is in.
+            Wall time after which training stops: ALS at the end of the iteration it is in, models
+            trained by sampling at the end of a quarter of an epoch, from which ``resume`` goes on.
 
         Returns
         -------

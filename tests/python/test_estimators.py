@@ -350,6 +350,8 @@ def test_training_stops_when_its_time_is_over(likes, tmp_path):
     )
     assert 1 <= len(seen) < 8
     assert cut.manifest["iterations_done"] == len(seen)
+    within = make().fit(likes, show_progress=False, max_seconds=1e-9)
+    assert within.manifest["parts_done"] == 1 and np.isfinite(within.item_factors).all()
     resumed = make().fit(likes, show_progress=False, checkpoint_directory=tmp_path, resume=True)
     whole = make().fit(likes, show_progress=False)
     np.testing.assert_array_equal(resumed.item_factors, whole.item_factors)

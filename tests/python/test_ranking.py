@@ -53,7 +53,7 @@ def test_ranking_parameters_out_of_range_are_named(likes):
         ("loss", "hinge"),
         ("optimizer", "lbfgs"),
         ("learning_rate", 0),
-        ("learning_rate_schedule", "cosine"),
+        ("learning_rate_schedule", "stairs"),
         ("negative_samples", 0),
         ("batch_size", 0),
         ("negative_power", -1),

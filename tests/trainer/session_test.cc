@@ -107,13 +107,48 @@ TEST_P(AlgorithmTest, InteractionsInBlocksGiveTheSameBits) {
     entry.resolve(*data_, &resolved);
     const auto algorithm = entry.make(resolved);
     algorithm->Initialize(*context, *data_, {.seed = 1, .block_bytes = block_bytes});
-    algorithm->RunIteration(*context);
+    algorithm->RunIteration(*context, [] { return false; });
     EXPECT_GE(algorithm->Loss(*context), 0.0);
     return algorithm->TakeTables(*context);
   };
   const FactorTables whole = tables(0), in_blocks = tables(500);
   ExpectSameBits(in_blocks.users, whole.users);
   ExpectSameBits(in_blocks.items, whole.items);
+}
+
+TEST_P(AlgorithmTest, RunsCutIntoPartsGiveTheSameBits) {
+  const auto context = testing::ContextOn(target(), 2);
+  config::TrainConfig resolved = ParseTrainConfig(config(), "test");
+  const AlgorithmEntry& entry = FindAlgorithm(resolved);
+  entry.resolve(*data_, &resolved);
+  const auto whole = entry.make(resolved);
+  whole->Initialize(*context, *data_, {.seed = 1});
+  for (int iteration = 0; iteration < 2; ++iteration) {
+    EXPECT_TRUE(whole->RunIteration(*context, [] { return false; }));
+  }
+  FactorTables tables;
+  int iterations = 0, parts = 0, cuts = 0;
+  while (iterations < 2) {
+    const auto cut = entry.make(resolved);
+    const bool start = iterations == 0 && parts == 0;
+    cut->Initialize(*context, *data_,
+                    {.seed = 1,
+                     .tables = start ? nullptr : &tables,
+                     .iterations_done = iterations,
+                     .parts_done = parts});
+    if (cut->RunIteration(*context, [] { return true; })) {
+      ++iterations;
+    } else {
+      ++cuts;
+    }
+    parts = cut->parts_done();
+    tables = cut->Snapshot(*context);
+    cut->SaveState(*context, &tables);
+  }
+  EXPECT_EQ(cuts, algorithm() == "als" || algorithm() == "popularity" ? 0 : 6);
+  const FactorTables expected = whole->TakeTables(*context);
+  ExpectSameBits(tables.users, expected.users);
+  ExpectSameBits(tables.items, expected.items);
 }
 
 TEST_P(AlgorithmTest, SavedModelsComeBackAndFoldIn) {
@@ -211,6 +246,26 @@ TEST(SessionTest, RankingResumesWithItsOptimizersState) {
     ExpectSameBits(unbroken->factors.users, resumed->factors.users);
     ExpectSameBits(unbroken->factors.items, resumed->factors.items);
   }
+}
+
+TEST(SessionTest, TimeThatEndsWithinAnEpochIsResumedThere) {
+  TemporaryFolder folder;
+  const auto data = PlantedInteractions(60, 40, 4);
+  const std::string config =
+      "ranking { factors: 6 epochs: 3 deterministic: true } checkpoint { directory: \"" +
+      folder.path("checkpoints") + "\" every: 100 }";
+  const auto cut = Train(Options(config + " max_seconds: 1e-9", data));
+  EXPECT_EQ(cut->manifest.iterations_done(), 0);
+  EXPECT_EQ(cut->manifest.parts_done(), 1);
+  ExpectFinite(cut->factors.items);
+  SessionOptions options = Options(config, data);
+  options.resume = true;
+  const auto resumed = Train(options);
+  const auto whole = Train(Options("ranking { factors: 6 epochs: 3 deterministic: true }", data));
+  EXPECT_EQ(resumed->manifest.iterations_done(), 3);
+  EXPECT_EQ(resumed->manifest.parts_done(), 0);
+  ExpectSameBits(resumed->factors.users, whole->factors.users);
+  ExpectSameBits(resumed->factors.items, whole->factors.items);
 }
 
 TEST(SessionTest, DivergingRankingSaysWhereAndWhatToDo) {

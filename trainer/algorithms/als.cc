@@ -96,7 +96,7 @@ class Als : public Algorithm {
     items_ = DeviceMatrix(context, std::move(items));
   }
 
-  void RunIteration(Context& context) override {
+  bool RunIteration(Context& context, const StopRequest&) override {
     ++iteration_;
     const HalfReport users =
         Solve(context, items_.view(), user_items_, user_plans_, users_.view(), "user_factors");
@@ -105,6 +105,7 @@ class Als : public Algorithm {
     context.Synchronize();
     Tell(users);
     Tell(items);
+    return true;
   }
 
   double Loss(Context& context) const override {

@@ -78,8 +78,7 @@ class Item2Vec : public Algorithm {
 
   void Initialize(Context& context, const Interactions& interactions,
                   const TrainingStart& start) override {
-    seed_ = SubSeed(start.seed, kSampling);
-    epoch_ = start.iterations_done;
+    progress_ = EpochProgress(SubSeed(start.seed, kSampling), start);
     sequences_ = MakeSequences(interactions);
     keep_ = KeepProbabilities(sequences_, config_.subsample());
     user_items_ = DeviceCsr(context, interactions.user_items.view());
@@ -103,29 +102,33 @@ class Item2Vec : public Algorithm {
                                NegativeWeights(sequences_.offsets, config_.negative_power()));
   }
 
-  void RunIteration(Context& context) override {
+  bool RunIteration(Context& context, const StopRequest& stop) override {
     RankingEpoch epoch;
     epoch.objective = objective_;
     epoch.optimizer = kOptimizer;
     epoch.learning_rate =
-        config_.learning_rate() * (1.0 - static_cast<double>(epoch_) / config_.epochs());
+        config_.learning_rate() * ScheduleShare("linear", progress_.part().epoch, config_.epochs());
     epoch.negatives = negatives_.table();
-    epoch.part = {.seed = seed_, .epoch = epoch_};
-    const EpochReport whole =
-        RunParts(context, epoch, host_contexts_, device_contexts_,
-                 {centers_.view(), contexts_.view(), center_state_.view(), context_state_.view()},
-                 config_.deterministic());
-    ++epoch_;
-    PENCHANT_CHECK(whole.failed < 0, NumericError, "epoch ", epoch_,
+    const EpochReport report = progress_.GoOn(stop, [&](const EpochPart& part) {
+      epoch.part = part;
+      return RunPart(
+          context, epoch, host_contexts_, device_contexts_,
+          {centers_.view(), contexts_.view(), center_state_.view(), context_state_.view()},
+          config_.deterministic());
+    });
+    const int64_t number = progress_.epoch_number();
+    PENCHANT_CHECK(report.failed < 0, NumericError, "epoch ", number,
                    ": the loss of a context is not finite: training diverged; a smaller "
                    "learning_rate (now ",
                    config_.learning_rate(), ") keeps it stable");
-    RequireFinite(context, centers_.view(), internal::Concat("epoch ", epoch_, ": item_centers"));
-    RequireFinite(context, contexts_.view(), internal::Concat("epoch ", epoch_, ": item_factors"));
+    RequireFinite(context, centers_.view(), internal::Concat("epoch ", number, ": item_centers"));
+    RequireFinite(context, contexts_.view(), internal::Concat("epoch ", number, ": item_factors"));
     AverageRows(context, user_items_.view(), centers_.view(), users_.view());
     context.Synchronize();
-    mean_loss_ = MeanLoss(whole);
+    mean_loss_ = MeanLoss(report);
+    return progress_.Advance();
   }
+  int parts_done() const override { return progress_.part().part; }
 
   // The mean over the contexts of the last epoch, each at the tables it met.
   double Loss(Context&) const override { return mean_loss_; }
@@ -172,8 +175,7 @@ class Item2Vec : public Algorithm {
 
   config::Item2VecConfig config_;
   RankingObjective objective_;
-  uint64_t seed_ = 0;  // of sampling
-  int64_t epoch_ = 0;  // done
+  EpochProgress progress_;
   double mean_loss_ = 0;
   Sequences sequences_;
   std::vector<float> keep_;

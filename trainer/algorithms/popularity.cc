@@ -34,13 +34,14 @@ class Popularity : public Algorithm {
   }
 
   // A count of what the host holds: not worth a kernel.
-  void RunIteration(Context& context) override {
+  bool RunIteration(Context& context, const StopRequest&) override {
     const CsrView item_users = interactions_->item_users.view();
     Matrix items(item_users.rows, 1);
     for (int64_t i = 0; i < item_users.rows; ++i) items.row(i)[0] = SummedWeight(item_users, i);
     items_ = DeviceMatrix(context, std::move(items));
     RequireFinite(context, items_.view(), "item_factors");
     context.Synchronize();
+    return true;
   }
 
   double Loss(Context&) const override { return 0.0; }  // a count has no objective

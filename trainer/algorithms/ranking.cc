@@ -39,18 +39,14 @@ class Ranking : public Algorithm {
                      "learning_rate must be > 0; got ", config.learning_rate());
     PENCHANT_REQUIRE(config.negative_power() >= 0 && config.negative_power() <= 2,
                      "negative_power must be in [0, 2]; got ", config.negative_power());
-    const std::string& schedule = config.learning_rate_schedule();
-    PENCHANT_REQUIRE(schedule == "constant" || schedule == "linear",
-                     "learning_rate_schedule must be \"constant\" or \"linear\"; got \"", schedule,
-                     "\"");
+    ValidateSchedule(config.learning_rate_schedule());
   }
 
   int num_iterations() const override { return config_.epochs(); }
 
   void Initialize(Context& context, const Interactions& interactions,
                   const TrainingStart& start) override {
-    seed_ = SubSeed(start.seed, kSampling);
-    epoch_ = start.iterations_done;
+    progress_ = EpochProgress(SubSeed(start.seed, kSampling), start);
     host_user_items_ = interactions.user_items.view();
     user_items_ = DeviceCsr(context, host_user_items_);
     const int64_t columns = Columns(config_);
@@ -71,35 +67,43 @@ class Ranking : public Algorithm {
     }
     users_ = DeviceMatrix(context, std::move(users));
     items_ = DeviceMatrix(context, std::move(items));
-    NormalizeTables(context);
+    // A run that goes on finds its rows as it left them: to the bit.
+    if (start.iterations_done == 0 && start.parts_done == 0) NormalizeTables(context);
     negatives_ =
         NegativeItems(context, items_.rows(),
                       NegativeWeights(interactions.item_users.offsets, config_.negative_power()));
   }
 
-  void RunIteration(Context& context) override {
+  bool RunIteration(Context& context, const StopRequest& stop) override {
     RankingEpoch epoch;
     epoch.objective = objective_;
     epoch.optimizer = optimizer_;
-    epoch.learning_rate = LearningRate();
+    epoch.learning_rate =
+        config_.learning_rate() *
+        ScheduleShare(config_.learning_rate_schedule(), progress_.part().epoch, config_.epochs());
     epoch.negatives = negatives_.table();
-    epoch.part = {.seed = seed_, .epoch = epoch_};
-    const EpochReport whole =
-        RunParts(context, epoch, CsrPositives{host_user_items_}, CsrPositives{user_items_.view()},
-                 {users_.view(), items_.view(), user_state_.view(), item_state_.view()},
-                 config_.deterministic());
-    NormalizeTables(context);
-    context.Synchronize();
-    ++epoch_;
-    PENCHANT_CHECK(whole.failed < 0, NumericError, "epoch ", epoch_, ": the loss of interaction ",
-                   whole.failed, " is not finite: training diverged; a smaller learning_rate (now ",
+    const EpochReport report = progress_.GoOn(stop, [&](const EpochPart& part) {
+      epoch.part = part;
+      const EpochReport done =
+          RunPart(context, epoch, CsrPositives{host_user_items_}, CsrPositives{user_items_.view()},
+                  {users_.view(), items_.view(), user_state_.view(), item_state_.view()},
+                  config_.deterministic());
+      NormalizeTables(context);
+      return done;
+    });
+    const int64_t number = progress_.epoch_number();
+    PENCHANT_CHECK(report.failed < 0, NumericError, "epoch ", number, ": the loss of interaction ",
+                   report.failed,
+                   " is not finite: training diverged; a smaller learning_rate (now ",
                    config_.learning_rate(), ") or a larger regularization (now ",
                    config_.regularization(), ") keeps it stable");
-    RequireFinite(context, users_.view(), internal::Concat("epoch ", epoch_, ": user_factors"));
-    RequireFinite(context, items_.view(), internal::Concat("epoch ", epoch_, ": item_factors"));
+    RequireFinite(context, users_.view(), internal::Concat("epoch ", number, ": user_factors"));
+    RequireFinite(context, items_.view(), internal::Concat("epoch ", number, ": item_factors"));
     context.Synchronize();
-    mean_loss_ = MeanLoss(whole);
+    mean_loss_ = MeanLoss(report);
+    return progress_.Advance();
   }
+  int parts_done() const override { return progress_.part().part; }
 
   // The mean over the samples of the last epoch, each at the tables it met.
   double Loss(Context&) const override { return mean_loss_; }
@@ -118,11 +122,6 @@ class Ranking : public Algorithm {
   void Finalize(Context&, FactorTables*) const override {}
 
  private:
-  double LearningRate() const {
-    if (config_.learning_rate_schedule() == "constant") return config_.learning_rate();
-    return config_.learning_rate() * (1.0 - static_cast<double>(epoch_) / config_.epochs());
-  }
-
   // Steps keep rows at length 1 only up to rounding.
   void NormalizeTables(Context& context) {
     if (objective_.has_biases()) return;
@@ -133,8 +132,7 @@ class Ranking : public Algorithm {
   config::RankingConfig config_;
   RankingObjective objective_;
   Optimizer optimizer_;
-  uint64_t seed_ = 0;  // of sampling
-  int64_t epoch_ = 0;  // done
+  EpochProgress progress_;
   double mean_loss_ = 0;
   CsrView host_user_items_;
   DeviceCsr user_items_;

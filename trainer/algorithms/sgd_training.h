@@ -3,10 +3,14 @@
 #define PENCHANT_TRAINER_ALGORITHMS_SGD_TRAINING_H_
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <numbers>
+#include <string>
 #include <vector>
 
 #include "kernels/base/context.h"
+#include "kernels/base/errors.h"
 #include "kernels/sgd/ranking_epoch.h"
 #include "trainer/algorithm.h"
 
@@ -15,20 +19,64 @@ namespace penchant {
 inline constexpr double kStartDeviation = 0.1;  // of a start's row lengths
 inline constexpr int32_t kEpochParts = 4;
 
-// An epoch in its parts, finished on return; `epoch.part` says the seed and the epoch. The source
-// lies on the host and on the device.
+// One part of an epoch, finished on return. The source lies on the host and on the device.
 template <typename Source>
-EpochReport RunParts(Context& context, RankingEpoch epoch, const Source& on_host,
-                     const Source& on_device, const RankingTables& tables, bool deterministic) {
-  EpochReport whole;
-  epoch.part.parts = kEpochParts;
-  for (epoch.part.part = 0; epoch.part.part < kEpochParts && whole.failed < 0; ++epoch.part.part) {
-    const EpochOrder order(context, on_host, epoch.part, epoch.objective.batch, deterministic);
-    const auto report = RunRankingEpoch(context, epoch, order, on_device, tables);
-    context.Synchronize();
-    whole.Add(*report);
+EpochReport RunPart(Context& context, const RankingEpoch& epoch, const Source& on_host,
+                    const Source& on_device, const RankingTables& tables, bool deterministic) {
+  const EpochOrder order(context, on_host, epoch.part, epoch.objective.batch, deterministic);
+  const auto report = RunRankingEpoch(context, epoch, order, on_device, tables);
+  context.Synchronize();
+  return *report;
+}
+
+// How far a run of epochs in parts has come.
+class EpochProgress {
+ public:
+  EpochProgress() = default;
+  EpochProgress(uint64_t seed, const TrainingStart& start)
+      : part_{seed, start.iterations_done, start.parts_done, kEpochParts} {}
+
+  // What comes next, and the number of its epoch as people count.
+  const EpochPart& part() const { return part_; }
+  int64_t epoch_number() const { return part_.epoch + 1; }
+
+  // Runs parts, each by `run` on the part, until the epoch is over, a loss is not finite, or `stop`
+  // says so. Returns what they reported.
+  template <typename Run>
+  EpochReport GoOn(const StopRequest& stop, const Run& run) {
+    EpochReport report;
+    do {
+      report.Add(run(part_));
+      if (report.failed >= 0) break;
+      ++part_.part;
+    } while (part_.part < part_.parts && !stop());
+    return report;
   }
-  return whole;
+  // Goes over to the next epoch if this one is over; returns whether it is.
+  bool Advance() {
+    if (part_.part < part_.parts) return false;
+    part_.part = 0;
+    ++part_.epoch;
+    return true;
+  }
+
+ private:
+  EpochPart part_;
+};
+
+// Throws InvalidArgument for unknown schedules.
+inline void ValidateSchedule(const std::string& schedule) {
+  PENCHANT_REQUIRE(schedule == "constant" || schedule == "linear" || schedule == "cosine",
+                   "learning_rate_schedule must be \"constant\", \"linear\" or \"cosine\"; got \"",
+                   schedule, "\"");
+}
+
+// The share of the learning rate that an epoch (0, 1, ...) of `epochs` takes.
+inline double ScheduleShare(const std::string& schedule, int64_t epoch, int64_t epochs) {
+  const double done = static_cast<double>(epoch) / static_cast<double>(epochs);
+  if (schedule == "linear") return 1.0 - done;
+  if (schedule == "cosine") return 0.5 + 0.5 * std::cos(std::numbers::pi * done);
+  return 1.0;
 }
 
 // The loss of a positive, on average.
