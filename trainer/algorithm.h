@@ -23,6 +23,7 @@ struct ProblemShape {
   int64_t nnz = 0;
   bool weighted = false;
   int64_t longest_row = 0;  // most interactions of one user or item; 0: unknown, take nnz's bound
+  int64_t num_events = 0;   // rows that merged to the interactions; 0: unknown, take nnz
 };
 
 // Most observations of a row, or what bounds them.

@@ -24,6 +24,8 @@ struct AlgorithmEntry {
                                       int num_threads, bool cuda);
   // Whether interactions may visit a CUDA device in blocks.
   bool takes_blocks;
+  // Whether it learns from the single events and their times, not from merged interactions alone.
+  bool reads_events;
   // Whether the last factor is no taste but a bias of the item, against 1 of every user.
   bool (*has_biases)(const config::TrainConfig& config);
   // Tells readers of a compact artifact how histories become users.

@@ -111,8 +111,12 @@ Session::Session(SessionOptions options) : options_(std::move(options)) {
 int64_t Session::FitMemory(const Context& context) const {
   const Interactions& train = *options_.train;
   const ProblemShape shape{
-      train.num_users(), train.num_items(), train.nnz(), !train.user_items.values.empty(),
-      std::max(LongestRow(train.user_items.view()), LongestRow(train.item_users.view()))};
+      train.num_users(),
+      train.num_items(),
+      train.nnz(),
+      !train.user_items.values.empty(),
+      std::max(LongestRow(train.user_items.view()), LongestRow(train.item_users.view())),
+      static_cast<int64_t>(train.events.users.size())};
   const CudaDevice* cuda = context.cuda();
   const int64_t budget = ParseBytes(options_.config.memory_budget());
   const int64_t available = cuda != nullptr ? cuda->facts().free_bytes : AvailableMemory();
@@ -154,6 +158,9 @@ void Session::PrepareParts() {
   data->set_num_items(options_.train->num_items());
   data->set_num_interactions(options_.train->nnz());
   data->set_xxh3(ChecksumHex(options_.train->Fingerprint()));
+  if (FindAlgorithm(options_.config).reads_events && !options_.train->events.empty()) {
+    data->set_events_xxh3(ChecksumHex(options_.train->events.Fingerprint()));
+  }
   train_ = options_.train;
   const double fraction = options_.config.early_stopping().validation_fraction();
   if (fraction > 0) {
@@ -177,6 +184,11 @@ Session::Progress Session::Resume() {
   PENCHANT_REQUIRE(saved.data().xxh3() == manifest_.data().xxh3(), path,
                    ": the checkpoint was trained on other interactions (fingerprint ",
                    saved.data().xxh3(), ", these have ", manifest_.data().xxh3(), ")");
+  PENCHANT_REQUIRE(saved.data().events_xxh3() == manifest_.data().events_xxh3(), path,
+                   ": the checkpoint was trained on the same pairs with other events or times "
+                   "(fingerprint \"",
+                   saved.data().events_xxh3(), "\", these have \"", manifest_.data().events_xxh3(),
+                   "\")");
   PENCHANT_REQUIRE(google::protobuf::util::MessageDifferencer::Equals(
                        ResumableConfig(saved.config()), ResumableConfig(options_.config)),
                    path, ": the checkpoint was trained with another config:\n",

@@ -17,6 +17,17 @@ uint64_t Interactions::Fingerprint() const {
   return checksum.Digest();
 }
 
+uint64_t EventLog::Fingerprint() const {
+  StreamingChecksum checksum;
+  const uint64_t counts[2] = {users.size(), weights.size()};
+  checksum.Update(counts, sizeof(counts));
+  checksum.Update(users.data(), users.size() * sizeof(int32_t));
+  checksum.Update(items.data(), items.size() * sizeof(int32_t));
+  checksum.Update(weights.data(), weights.size() * sizeof(float));
+  checksum.Update(times.data(), times.size() * sizeof(int64_t));
+  return checksum.Digest();
+}
+
 std::shared_ptr<Interactions> MakeInteractions(std::shared_ptr<const IdDictionary> users,
                                                std::shared_ptr<const IdDictionary> items,
                                                const Coordinates& entries, Duplicates duplicates) {

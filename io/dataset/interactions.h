@@ -21,6 +21,8 @@ struct EventLog {
   std::vector<int64_t> times;  // in the column's own unit
 
   bool empty() const { return users.empty(); }
+  // XXH3-64 of all of it.
+  uint64_t Fingerprint() const;
 };
 
 // What was left out or merged while reading, so that nothing goes silently.

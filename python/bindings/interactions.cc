@@ -159,6 +159,8 @@ void BindInteractions(py::module_& m) {
       .def_property_readonly("weighted",
                              [](const Interactions& i) { return !i.user_items.values.empty(); })
       .def_property_readonly("has_times", [](const Interactions& i) { return !i.events.empty(); })
+      .def_property_readonly("num_events",
+                             [](const Interactions& i) { return i.events.users.size(); })
       .def_property_readonly(
           "users",
           [](const Interactions& i) { return std::const_pointer_cast<IdDictionary>(i.users); })

@@ -89,11 +89,12 @@ py::dict RunKMeans(Context& context, const Array<float>& rows, int64_t k, int ma
 }
 
 py::list Estimate(const std::string& config_text, int64_t num_users, int64_t num_items, int64_t nnz,
-                  bool weighted, int64_t longest_row, int num_threads, bool cuda,
-                  int64_t block_bytes) {
-  const MemoryEstimate estimate = EstimateMemory(ParseTrainConfig(config_text, "config"),
-                                                 {num_users, num_items, nnz, weighted, longest_row},
-                                                 num_threads, cuda, block_bytes);
+                  bool weighted, int64_t longest_row, int64_t num_events, int num_threads,
+                  bool cuda, int64_t block_bytes) {
+  const MemoryEstimate estimate =
+      EstimateMemory(ParseTrainConfig(config_text, "config"),
+                     {num_users, num_items, nnz, weighted, longest_row, num_events}, num_threads,
+                     cuda, block_bytes);
   py::list items;
   for (const MemoryItem& item : estimate.items) items.append(py::make_tuple(item.what, item.bytes));
   return items;
@@ -178,8 +179,8 @@ void BindTraining(py::module_& m) {
   m.def("k_means", &RunKMeans, py::arg("context"), py::arg("rows"), py::arg("k"),
         py::arg("max_iterations"), py::arg("batch"), py::arg("seed"));
   m.def("estimate_memory", &Estimate, py::arg("config"), py::arg("num_users"), py::arg("num_items"),
-        py::arg("nnz"), py::arg("weighted"), py::arg("longest_row"), py::arg("num_threads"),
-        py::arg("cuda") = false, py::arg("block_bytes") = 0);
+        py::arg("nnz"), py::arg("weighted"), py::arg("longest_row"), py::arg("num_events"),
+        py::arg("num_threads"), py::arg("cuda") = false, py::arg("block_bytes") = 0);
   m.attr("LEAST_BLOCK_BYTES") = *std::rbegin(kBlockBytes);
   m.def("available_memory", &AvailableMemory);
   m.def("parse_config", &ParseConfig, py::arg("text"), py::arg("name"), py::arg("overrides"));

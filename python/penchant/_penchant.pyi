@@ -45,6 +45,8 @@ class Interactions:
     @property
     def has_times(self) -> bool: ...
     @property
+    def num_events(self) -> int: ...
+    @property
     def users(self) -> IdDictionary: ...
     @property
     def items(self) -> IdDictionary: ...
@@ -178,6 +180,7 @@ def estimate_memory(
     nnz: int,
     weighted: bool,
     longest_row: int,
+    num_events: int,
     num_threads: int,
     cuda: bool = False,
     block_bytes: int = 0,

@@ -21,10 +21,12 @@ from .doctor import doctor as doctor_facts
 from .estimators import load
 from .formats import FORMATS
 from .formats import export as export_formats
+from .formats.tables import write_whole
 from .interactions import Interactions
 from .progress import Progress
 from .reader import apply_delta
 from .run import Run
+from .segmentation import segments as find_segments
 
 STOPPED = 130
 
@@ -212,6 +214,13 @@ def _require_same_data(fitted, interactions) -> None:
         )
 
 
+def _training_part(fitted, run: Run) -> Interactions:
+    """What the model was trained on, read again."""
+    train_part, _ = run.data()
+    _require_same_data(fitted, train_part)
+    return train_part
+
+
 def _id(text: str, dictionary, side: str):
     """The id that `text` names among the model's users or items."""
     try:
@@ -249,10 +258,7 @@ def recommend(model, user, count, config, as_json) -> None:
         fitted = load(model)
         history = None
         if config:
-            run = Run.from_file(config)
-            train_part, _ = run.data()
-            _require_same_data(fitted, train_part)
-            fitted._interactions = train_part
+            fitted._interactions = _training_part(fitted, Run.from_file(config))
         else:
             click.echo("items the user already has are not left out: pass --config", err=True)
         ids, scores = fitted.recommend(
@@ -281,6 +287,53 @@ def similar(model, item, user, count, as_json) -> None:
         else:
             ids, scores = fitted.similar_users(_id(user, fitted._core.users, "users"), N=count)
         _print_ranked(ids, scores, as_json)
+
+
+@main.command()
+@click.argument("model", type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--config",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False),
+    help="Config whose data section names the training data, which tells of the segments.",
+)
+@click.option("-k", "count", default=8, show_default=True, help="How many segments.")
+@click.option("--on", default="users", show_default=True, type=click.Choice(["users", "items"]))
+@click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    metavar="SEGMENT=K",
+    help="Split a segment further, such as 1=4, then 1.0=2; may be repeated.",
+)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--output", "-o", type=click.Path(dir_okay=False), help="CSV of ids and segments.")
+@click.option("--plot", type=click.Path(dir_okay=False), help="Picture, such as segments.png.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+def segments(model, config, count, on, splits, seed, output, plot, as_json) -> None:
+    """Group users or items of MODEL by what it has learned of them, and tell what each likes."""
+    with _explained(config_errors=True):
+        run = Run.from_file(config)
+        wanted = [_split(text) for text in splits]
+    with _explained():
+        fitted = load(model)
+        found = find_segments(fitted, count, on, _training_part(fitted, run), random_state=seed)
+        for segment, parts in wanted:
+            found = found.split(segment, parts)
+        click.echo(json.dumps(found.table) if as_json else str(found))
+        if output:
+            write_whole(Path(output), found.to_csv)
+            click.echo(f"wrote {output}", err=True)
+        if plot:
+            found.plot().figure.savefig(plot)
+            click.echo(f"wrote {plot}", err=True)
+
+
+def _split(text: str) -> tuple[str, int]:
+    segment, _, parts = text.rpartition("=")
+    if not segment or not parts.isdigit() or int(parts) < 1:
+        raise ValueError(f"--split wants SEGMENT=K, such as 1=4; got {text!r}")
+    return segment, int(parts)
 
 
 @main.command()
@@ -327,10 +380,7 @@ def export(model, to, dtype, output, top_n, ann, kind, since, config) -> None:
         run = Run.from_file(config) if config else None
     with _explained():
         fitted = load(model)
-        seen = None
-        if run is not None:
-            seen, _ = run.data()
-            _require_same_data(fitted, seen)
+        seen = None if run is None else _training_part(fitted, run)
         names = [part.strip() for part in to.split(",")]
         paths = export_formats(
             fitted,

@@ -60,17 +60,27 @@ def estimate_memory(
     cuda = device.partition(":")[0] == "cuda"
     if not cuda and device not in ("cpu", "auto"):
         raise ValueError(f'device must be "auto", "cpu", "cuda" or "cuda:N"; got {device!r}')
-    longest = 0
+    longest, events = 0, 0
     if interactions is not None:
         num_users, num_items = interactions.num_users, interactions.num_items
         nnz, weighted = interactions.nnz, interactions._core.weighted
+        events = interactions._core.num_events
 
     def parts(block_bytes: int) -> dict[str, int]:
         config = model._config_text()
         threads = model.num_threads
         return dict(
             _penchant.estimate_memory(
-                config, num_users, num_items, nnz, weighted, longest, threads, cuda, block_bytes
+                config,
+                num_users,
+                num_items,
+                nnz,
+                weighted,
+                longest,
+                events,
+                threads,
+                cuda,
+                block_bytes,
             )
         )
 

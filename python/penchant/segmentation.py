@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -86,6 +87,14 @@ class Segments:
         labels[rows] = len(self.names) + parts
         names = [*self.names, *(f"{self.names[label]}.{part}" for part in range(k))]
         return _describe(self, labels, names)
+
+    def to_csv(self, path) -> None:
+        """Write a line an id: the id and the name of its segment."""
+        ids = self._model._ids(self.on, np.arange(len(self.labels), dtype=np.int32))
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow([self.on[:-1], "segment"])
+            writer.writerows(zip(ids.tolist(), (self.names[label] for label in self.labels)))
 
     def plot(self, ax=None, rows: int = 5000):
         """Draw the segments over the two main directions of the vectors; returns the axes.

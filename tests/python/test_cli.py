@@ -78,6 +78,26 @@ def test_train_evaluate_recommend_similar_inspect(project):
     assert "algorithm als" in shown.stdout and "ndcg@10" in shown.stdout
 
 
+def test_segments_are_told_split_and_written(project):
+    assert penchant_command("train", "run.textproto", cwd=project).returncode == 0
+    command = ["segments", "model.safetensors", "--config", "run.textproto", "-k", "3"]
+    told = penchant_command(*command, cwd=project)
+    assert told.returncode == 0 and len(told.stdout.splitlines()) == 4
+    done = penchant_command(*command, "--split", "0=2", "-o", "s.csv", "--json", cwd=project)
+    assert done.returncode == 0, done.stderr
+    table = json.loads(done.stdout)
+    assert {row["segment"] for row in table} == {"1", "2", "0.0", "0.1"}
+    lines = (project / "s.csv").read_text().splitlines()
+    assert lines[0] == "user,segment" and lines[1].startswith("user-")
+    sizes = {row["segment"]: row["size"] for row in table}
+    written = [line.split(",")[1] for line in lines[1:]]
+    assert {name: written.count(name) for name in sizes} == sizes
+    bad = penchant_command(*command, "--split", "0", cwd=project)
+    assert bad.returncode == 2 and "SEGMENT=K" in bad.stderr
+    gone = penchant_command(*command, "--split", "7=2", cwd=project)
+    assert gone.returncode == 1 and "there is no segment '7'" in gone.stderr
+
+
 def test_errors_teach_and_have_codes(project):
     for args, code, said in [
         (["train", "run.textproto", "--set", "als.factor=3"], 2, 'no field named "factor"'),

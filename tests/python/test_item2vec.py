@@ -105,6 +105,43 @@ def test_resume_equals_an_unbroken_run(tmp_path):
         np.testing.assert_array_equal(getattr(resumed, name), getattr(whole, name))
 
 
+def test_the_same_pairs_at_other_times_are_other_data(tmp_path):
+    def events(reverse):
+        times = np.arange(40)
+        return Interactions.from_arrow(
+            pa.table(
+                {
+                    "u": np.repeat(np.arange(4), 10),
+                    "i": np.tile(np.arange(10), 4),
+                    "t": times[::-1].copy() if reverse else times,
+                }
+            ),
+            user="u",
+            item="i",
+            time="t",
+        )
+
+    def fit(data, resume):
+        model = Item2Vec(factors=4, epochs=2, deterministic=True)
+        return model.fit(data, False, checkpoint_directory=tmp_path, resume=resume)
+
+    fit(events(reverse=False), resume=False)
+    fit(events(reverse=False), resume=True)
+    with pytest.raises(ValueError, match="other events or times"):
+        fit(events(reverse=True), resume=True)
+
+
+def test_memory_is_estimated_of_events_not_of_pairs():
+    model = Item2Vec(factors=4)
+    once = Interactions.from_sequences([["a", "b"]] * 1000)
+    often = Interactions.from_sequences([["a", "b"] * 500] * 1000)
+    assert once.nnz == often.nnz
+    more = (
+        penchant.estimate_memory(model, often).total - penchant.estimate_memory(model, once).total
+    )
+    assert more >= 998_000 * 16
+
+
 def test_saved_models_fold_in_alike(tmp_path, trained):
     data, model = trained
     model.save(tmp_path / "model.penchant")

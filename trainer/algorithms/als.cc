@@ -298,6 +298,7 @@ const AlgorithmEntry kAlsEntry = {
     },
     .estimate = Estimate,
     .takes_blocks = true,
+    .reads_events = false,
     .has_biases = [](const config::TrainConfig&) { return false; },
     .describe_fold_in =
         [](const config::TrainConfig& config, config::ArtifactManifest* manifest) {

@@ -194,8 +194,8 @@ std::vector<MemoryItem> Estimate(const config::TrainConfig& config, const Proble
   const config::Item2VecConfig& item2vec = config.item2vec();
   const int64_t d = item2vec.factors(), stride = PaddedStride(d);
   const RankingObjective objective = Objective(item2vec);
-  // Events that merge into one pair are one more token each; the shape does not know of them.
-  const int64_t sequences = shape.nnz * 16 + (shape.num_users + shape.num_items) * 8;
+  const int64_t tokens = std::max(shape.nnz, shape.num_events);
+  const int64_t sequences = tokens * 16 + (shape.num_users + shape.num_items) * 8;
   std::vector<MemoryItem> items = {
       {"user factors", shape.num_users * stride * 4},
       {"item factors", shape.num_items * stride * 4},
@@ -221,6 +221,7 @@ const AlgorithmEntry kItem2VecEntry = {
     .make_fold_in = MakeItem2VecFoldIn,
     .estimate = Estimate,
     .takes_blocks = false,
+    .reads_events = true,
     .has_biases = [](const config::TrainConfig&) { return false; },
     .describe_fold_in = [](const config::TrainConfig&,
                            config::ArtifactManifest* manifest) { manifest->mutable_mean(); },

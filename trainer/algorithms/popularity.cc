@@ -96,6 +96,7 @@ const AlgorithmEntry kPopularityEntry = {
               {"item factors", shape.num_items * PaddedStride(1) * 4}};
     },
     .takes_blocks = true,
+    .reads_events = false,
     .has_biases = [](const config::TrainConfig&) { return false; },
     .describe_fold_in = [](const config::TrainConfig&,
                            config::ArtifactManifest* manifest) { manifest->mutable_constant(); },

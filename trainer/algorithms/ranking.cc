@@ -170,6 +170,7 @@ const AlgorithmEntry kRankingEntry = {
     .make_fold_in = MakeRankingFoldIn,
     .estimate = Estimate,
     .takes_blocks = false,
+    .reads_events = false,
     .has_biases =
         [](const config::TrainConfig& config) {
           return ObjectiveOf(config.ranking()).has_biases();
