@@ -1,15 +1,19 @@
-"""RankingMF's losses with their defaults. On Gowalla beside implicit's BPR and logistic MF: quality
-over the full catalogue, CPU seconds, and pairs of a positive and a negative a CPU second. On
-MovieLens-100K and Online Retail, split by time: quality beside ImplicitALS().
+"""RankingMF's losses with their defaults. On Gowalla beside implicit's BPR and logistic MF, buffalo's
+BPR and LightFM's WARP: quality over the full catalogue, CPU seconds, and pairs of a positive and a
+negative a CPU second. On MovieLens-100K and Online Retail, split by time: quality beside
+ImplicitALS().
 
-Everything runs in one process with two threads. implicit draws one negative a positive for BPR and
-`neg_prop` = 30 for logistic MF.
+All take two threads. implicit and buffalo draw one negative a positive for BPR, implicit
+`neg_prop` = 30 for logistic MF. buffalo and LightFM (lightfm-next, which still builds) need an older
+numpy: they run in turn in a Python of their own, whose path is --old-python.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import tempfile
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # implicit asks for it
 
@@ -18,6 +22,7 @@ import numpy as np
 import penchant
 from measure import ROOT, cpu_seconds, gowalla, judge, print_table, save
 from penchant.run import Run
+from scipy import sparse
 
 THREADS = 2
 LOSSES = ("bpr", "warp", "logistic", "ccl", "softmax")
@@ -39,6 +44,22 @@ def ours(loss: str, train, test, epochs: int | None) -> dict:
         "seconds": seconds,
         "pairs_per_second": None if loss == "warp" else pairs / seconds,
     }
+
+
+def old_peer(python: str, name: str, epochs: int, negatives: int | None, matrix, train, test):
+    with tempfile.TemporaryDirectory() as folder:
+        given, found = f"{folder}/train.npz", f"{folder}/found.npz"
+        sparse.save_npz(given, matrix)
+        script = ROOT / "bench" / "ranking_peers.py"
+        subprocess.run([python, script, name, str(epochs), given, found], check=True)
+        tables = np.load(found)
+        seconds = float(tables["seconds"])
+        return {
+            **judge(tables["users"], tables["items"], test, train),
+            "epochs": epochs,
+            "seconds": seconds,
+            "pairs_per_second": negatives and matrix.nnz * epochs * negatives / seconds,
+        }
 
 
 def peer(model, epochs: int, negatives: int, matrix, train, test) -> dict:
@@ -73,6 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, help="instead of each loss's default")
     parser.add_argument("--peer-epochs", type=int, default=100)
+    parser.add_argument("--old-python", help="with buffalo and lightfm-next; absent: left out")
     arguments = parser.parse_args()
     train, test = gowalla()
     matrix = train.user_items
@@ -86,6 +108,10 @@ def main() -> None:
         factors=64, iterations=30, num_threads=THREADS, random_state=0
     )
     results["implicit logistic"] = peer(logistic, 30, 30, matrix, train, test)
+    if arguments.old_python:
+        old = arguments.old_python
+        results["buffalo BPR"] = old_peer(old, "buffalo BPR", epochs, 1, matrix, train, test)
+        results["LightFM WARP"] = old_peer(old, "LightFM WARP", 50, None, matrix, train, test)
     print_table(
         ["model", "Recall@20", "NDCG@20", "epochs", "CPU s", "CPU s an epoch", "pairs / CPU s"],
         [

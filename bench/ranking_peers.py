@@ -2,7 +2,7 @@
 
 `ranking_peers.py NAME EPOCHS TRAIN OUT` reads a CSR matrix (scipy's .npz), fits the peer with 64
 factors and two threads, and writes users, items and the fit's CPU seconds to OUT (.npz). Item
-biases are a further factor, 1 for users.
+biases are a further factor, 1 of every user.
 """
 
 from __future__ import annotations
@@ -19,63 +19,44 @@ from scipy import io, sparse
 FACTORS, THREADS = 64, 2
 
 
-def cpu_seconds() -> float:
-    times = os.times()
-    return times.user + times.system
+def timed(run) -> float:
+    begin = os.times()
+    run()
+    end = os.times()
+    return end.user + end.system - begin.user - begin.system
 
 
 def with_biases(users, items, biases):
-    return (
-        np.hstack([users, np.ones((len(users), 1), np.float32)]),
-        np.hstack([items, np.asarray(biases, np.float32).reshape(-1, 1)]),
-    )
+    ones = np.ones((len(users), 1), np.float32)
+    return np.hstack([users, ones]), np.hstack([items, np.reshape(biases, (-1, 1))])
 
 
 def lightfm_warp(matrix, epochs):
     from lightfm import LightFM
 
     model = LightFM(no_components=FACTORS, loss="warp", random_state=1)
-    begin = cpu_seconds()
-    model.fit(matrix.tocoo(), epochs=epochs, num_threads=THREADS)
-    seconds = cpu_seconds() - begin
-    items = model.item_embeddings, model.item_biases
-    return *with_biases(model.user_embeddings, *items), seconds
-
-
-def buffalo(algorithm, options, matrix, epochs):
-    import buffalo
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "train.mtx")
-        io.mmwrite(path, matrix)
-        data = buffalo.MatrixMarketOptions().get_default_option()
-        data.input.main = path
-        data.data.path = os.path.join(folder, "train.h5py")
-        data.data.validation = {}
-        settings = options().get_default_option()
-        settings.update(d=FACTORS, num_workers=THREADS, num_iters=epochs, random_seed=1)
-        model = algorithm(settings, data_opt=data)
-        model.initialize()
-        begin = cpu_seconds()
-        model.train()
-        seconds = cpu_seconds() - begin
-        return *with_biases(model.P, model.Q, model.Qb), seconds
+    seconds = timed(lambda: model.fit(matrix.tocoo(), epochs=epochs, num_threads=THREADS))
+    return *with_biases(model.user_embeddings, model.item_embeddings, model.item_biases), seconds
 
 
 def buffalo_bpr(matrix, epochs):
-    import buffalo
+    from buffalo import BPRMF, BPRMFOption, MatrixMarketOptions
 
-    return buffalo_(buffalo.BPRMF, buffalo.BPRMFOption, matrix, epochs)
+    with tempfile.TemporaryDirectory() as folder:
+        data = MatrixMarketOptions().get_default_option()
+        data.input.main = os.path.join(folder, "train.mtx")
+        data.data.path = os.path.join(folder, "train.h5py")
+        data.data.validation = {}
+        io.mmwrite(data.input.main, matrix)
+        options = BPRMFOption().get_default_option()
+        options.update(d=FACTORS, num_workers=THREADS, num_iters=epochs, random_seed=1)
+        model = BPRMF(options, data_opt=data)
+        model.initialize()
+        seconds = timed(model.train)
+        return *with_biases(model.P, model.Q, model.Qb), seconds
 
 
-def buffalo_warp(matrix, epochs):
-    import buffalo
-
-    return buffalo_(buffalo.WARP, buffalo.WARPOption, matrix, epochs)
-
-
-buffalo_ = buffalo
-PEERS = {"LightFM warp": lightfm_warp, "buffalo bpr": buffalo_bpr, "buffalo warp": buffalo_warp}
+PEERS = {"LightFM WARP": lightfm_warp, "buffalo BPR": buffalo_bpr}
 
 
 if __name__ == "__main__":
