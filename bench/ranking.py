@@ -28,8 +28,8 @@ THREADS = 2
 LOSSES = ("bpr", "warp", "logistic", "ccl", "softmax")
 
 
-def ours(loss: str, train, test, epochs: int | None) -> dict:
-    model = penchant.RankingMF(loss=loss, epochs=epochs, num_threads=THREADS, device="cpu")
+def ours(loss: str, train, test, epochs: int | None, **given) -> dict:
+    model = penchant.RankingMF(loss, epochs=epochs, num_threads=THREADS, device="cpu", **given)
     begin = cpu_seconds()
     model.fit(train, show_progress=False)
     seconds = cpu_seconds() - begin
@@ -99,6 +99,8 @@ def main() -> None:
     train, test = gowalla()
     matrix = train.user_items
     results = {f"Penchant {loss}": ours(loss, train, test, arguments.epochs) for loss in LOSSES}
+    # In a sixth of LightFM's time.
+    results["Penchant warp, short"] = ours("warp", train, test, 16, learning_rate=0.06)
     epochs = arguments.peer_epochs
     bpr = implicit.bpr.BayesianPersonalizedRanking(
         factors=64, iterations=epochs, num_threads=THREADS, random_state=0

@@ -74,6 +74,9 @@ def test_train_evaluate_recommend_similar_inspect(project):
     assert "not left out" in plain.stderr and len(plain.stdout.splitlines()) == 10
     alike = penchant_command("similar", "model.safetensors", "--item", "9", "-n", "3", cwd=project)
     assert alike.stdout.split()[1] == "9"
+    assert penchant_command("export", "model.safetensors", cwd=project).returncode == 0
+    shown = penchant_command("inspect", "model.penchant", cwd=project)
+    assert "full of algorithm als" in shown.stdout and "8 factors in float32" in shown.stdout
     shown = penchant_command("inspect", "model.safetensors", cwd=project)
     assert "algorithm als" in shown.stdout and "ndcg@10" in shown.stdout
 

@@ -24,7 +24,7 @@ struct LossDefaults {
 };
 constexpr LossDefaults kLosses[] = {
     {RankingLoss::kBpr, 180, 0.3, 1.3e-6, 2, 4, 32},
-    {RankingLoss::kWarp, 40, 0.03, 0.0008, 1, 4, 200},
+    {RankingLoss::kWarp, 40, 0.04, 0.003, 1, 8, 200},
     {RankingLoss::kLogistic, 60, 0.3, 0.0005, 1, 16, 200},
     {RankingLoss::kCcl, 120, 0.2, 0, 0, 8, 200},
     {RankingLoss::kSoftmax, 60, 0.1, 0.0005, 1, 4, 100},
