@@ -230,6 +230,30 @@ double Session::Validate(Context& context, const FactorViews& factors) const {
   return MeanMetric(evaluation.at_k[0], watched.name);
 }
 
+IterationReport Session::Judge(Context& context, const Algorithm& algorithm, int iteration) {
+  IterationReport report;
+  report.iteration = iteration;
+  report.num_iterations = algorithm.num_iterations();
+  manifest_.set_iterations_done(iteration);
+  auto* record = manifest_.add_history();
+  record->set_iteration(iteration);
+  if (options_.compute_loss) {
+    report.loss = algorithm.Loss(context);
+    record->set_loss(*report.loss);
+  }
+  if (!validation_) return report;
+  report.validation = Validate(context, algorithm.factors());
+  record->set_validation(*report.validation);
+  ++since_best_;
+  if (best_.users.cols() == 0 || *report.validation > best_value_) {
+    best_value_ = *report.validation;
+    best_ = algorithm.Snapshot(context);
+    manifest_.set_best_iteration(iteration);
+    since_best_ = 0;
+  }
+  return report;
+}
+
 std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) {
   const double started = Seconds(), max_seconds = options_.config.max_seconds();
   PENCHANT_REQUIRE(max_seconds >= 0, "max_seconds must be >= 0; got ", max_seconds);
@@ -261,32 +285,8 @@ std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) 
       WriteCheckpoint(context, *algorithm);
       break;
     }
-    manifest_.set_iterations_done(iteration);
-    auto* record = manifest_.add_history();
-    record->set_iteration(iteration);
-    IterationReport report;
-    report.iteration = iteration;
-    report.num_iterations = num_iterations;
-    double loss = 0, validation = 0;
-    if (options_.compute_loss) {
-      loss = algorithm->Loss(context);
-      record->set_loss(loss);
-      report.loss = &loss;
-    }
-    if (validation_) {
-      validation = Validate(context, algorithm->factors());
-      record->set_validation(validation);
-      report.validation = &validation;
-      if (best_.users.cols() == 0 || validation > best_value_) {
-        best_value_ = validation;
-        best_ = algorithm->Snapshot(context);
-        manifest_.set_best_iteration(iteration);
-        since_best_ = 0;
-      } else {
-        ++since_best_;
-      }
-      stop = since_best_ >= early.patience();
-    }
+    IterationReport report = Judge(context, *algorithm, iteration);
+    stop = validation_ && since_best_ >= early.patience();
     if (iteration % options_.config.checkpoint().every() == 0) {
       report.checkpointed = WriteCheckpoint(context, *algorithm);
     }

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "configs/train_config.pb.h"
@@ -18,9 +19,9 @@ namespace penchant {
 struct IterationReport {
   int iteration = 0;  // 1, 2, ...
   int num_iterations = 0;
-  double seconds = 0;            // wall time of this iteration
-  const double* loss = nullptr;  // null: not computed
-  const double* validation = nullptr;
+  double seconds = 0;          // wall time of this iteration
+  std::optional<double> loss;  // where it was computed
+  std::optional<double> validation;
   bool checkpointed = false;
 };
 
@@ -58,6 +59,8 @@ class Session {
   // Restores a checkpoint; returns how far it had come.
   Progress Resume();
   bool WriteCheckpoint(Context& context, const Algorithm& algorithm);
+  // Judges an iteration, remembers it and keeps the best tables.
+  IterationReport Judge(Context& context, const Algorithm& algorithm, int iteration);
   double Validate(Context& context, const FactorViews& factors) const;
 
   SessionOptions options_;
