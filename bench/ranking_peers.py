@@ -50,6 +50,7 @@ def buffalo_bpr(matrix, epochs):
         io.mmwrite(data.input.main, matrix)
         options = BPRMFOption().get_default_option()
         options.update(d=FACTORS, num_workers=THREADS, num_iters=epochs, random_seed=1)
+        options.update(lr=0.1, min_lr=0.01)  # its own 0.002 leaves all factors at zero
         model = BPRMF(options, data_opt=data)
         model.initialize()
         seconds = timed(model.train)
