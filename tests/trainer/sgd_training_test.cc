@@ -23,6 +23,11 @@ TEST(ScheduleTest, RatesFallFromTheWholeTowardsNothing) {
   EXPECT_THROW(ValidateSchedule("stairs"), InvalidArgument);
 }
 
+TEST(EpochProgressTest, PartsThatNoEpochHasAreRefused) {
+  EXPECT_THROW(EpochProgress(7, {.parts_done = kEpochParts}), DataError);
+  EXPECT_THROW(EpochProgress(7, {.parts_done = -1}), DataError);
+}
+
 TEST(EpochProgressTest, StopsBetweenPartsAndGoesOnThere) {
   EpochProgress progress(7, {.iterations_done = 2, .parts_done = 1});
   std::vector<int> parts;

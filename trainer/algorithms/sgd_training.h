@@ -33,8 +33,14 @@ EpochReport RunPart(Context& context, const RankingEpoch& epoch, const Source& o
 class EpochProgress {
  public:
   EpochProgress() = default;
+  // Throws DataError when the start claims parts that no epoch has: a damaged checkpoint.
   EpochProgress(uint64_t seed, const TrainingStart& start)
-      : part_{seed, start.iterations_done, start.parts_done, kEpochParts} {}
+      : part_{seed, start.iterations_done, start.parts_done, kEpochParts} {
+    PENCHANT_CHECK(start.parts_done >= 0 && start.parts_done < kEpochParts, DataError,
+                   "the checkpoint says that ", start.parts_done,
+                   " parts of an epoch are done; it ", "has ", kEpochParts,
+                   ", and wanted are 0 to ", kEpochParts - 1);
+  }
 
   // What comes next, and the number of its epoch as people count.
   const EpochPart& part() const { return part_; }
