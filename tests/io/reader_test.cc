@@ -9,7 +9,6 @@
 #include <set>
 #include <thread>
 
-#include "io/reader/als_system.h"
 #include "kernels/base/errors.h"
 #include "tests/support/artifacts.h"
 #include "tests/support/random_data.h"
@@ -262,33 +261,6 @@ TEST(ReaderTest, SimilarItemsAreThoseOfLargestCosineWithoutTheBias) {
 }
 
 // A x = v, with A written out.
-TEST(AlsSystemTest, SolvesBothSides) {
-  for (int64_t n : {0, 1, 5, 8, 9, 40}) {
-    constexpr int64_t kFactors = 9;
-    const Matrix y = testing::RandomMatrix(n, kFactors, 11);
-    std::vector<float> items;
-    std::vector<double> weights, diagonal, v;
-    for (int64_t j = 0; j < n; ++j) {
-      items.insert(items.end(), y.row(j), y.row(j) + kFactors);
-      weights.push_back(j == 2 ? 0.0 : 0.5 + static_cast<double>(j));
-    }
-    for (int64_t k = 0; k < kFactors; ++k) {
-      diagonal.push_back(0.01 + static_cast<double>(k * k));
-      v.push_back(std::sin(static_cast<double>(k + 1)));
-    }
-    const auto x = AlsSystem(items, weights, diagonal).Solve(v);
-    for (int64_t k = 0; k < kFactors; ++k) {
-      double product = diagonal[k] * x[k];
-      for (int64_t j = 0; j < n; ++j) {
-        double dot = 0;
-        for (int64_t l = 0; l < kFactors; ++l) dot += double{y.row(j)[l]} * x[l];
-        product += weights[j] * double{y.row(j)[k]} * dot;
-      }
-      EXPECT_NEAR(product, v[k], 1e-9) << n;
-    }
-  }
-}
-
 TEST(ReaderTest, ExplanationsSumToTheScoreOfTheFoldedInUser) {
   for (const char* algorithm : {"als", "item2vec"}) {
     const Served served({.algorithm = algorithm, .items = 200});
@@ -352,78 +324,6 @@ TEST(ReaderTest, BadRequestsSayWhatIsWrong) {
   EXPECT_THROW(reader.Recommend({.history = {{served.item(0), INFINITY}}}), InvalidArgument);
   EXPECT_THROW(Reader("/does/not/exist"), IoError);
   EXPECT_EQ(reader.Recommend({.user = user, .n = int64_t{1} << 60}).ids.size(), 70u);
-}
-
-TEST(ReaderTest, NewerVersionsAreRefusedNamingBoth) {
-  testing::TemporaryFolder folder;
-  WriteTensorFile(folder.path("a"), {}, {{kArtifactKey, "{\"format_version\": 7}"}});
-  try {
-    Reader reader(folder.path("a"));
-    FAIL();
-  } catch (const DataError& error) {
-    EXPECT_NE(std::string(error.what()).find("version 7"), std::string::npos);
-    EXPECT_NE(std::string(error.what()).find("1 to 1"), std::string::npos);
-  }
-}
-
-TEST(ReaderTest, VerifyingFindsAFlippedBitOfAnyTensor) {
-  const Served served({.algorithm = "item2vec"}, {.dtype = FactorType::kInt8});
-  testing::TemporaryFolder folder;
-  const auto bytes = testing::FileBytes(served.path());
-  for (const auto& [name, view] : served.artifact().file().tensors()) {
-    auto copy = bytes;
-    *std::search(copy.begin(), copy.end(), view.data, view.data + view.bytes) ^= 1;
-    std::ofstream(folder.path("a"), std::ios::binary)
-        .write(reinterpret_cast<const char*>(copy.data()), static_cast<int64_t>(copy.size()));
-    EXPECT_THROW(Reader(folder.path("a"), true), DataError) << name;
-    Reader reader(served.path());
-    EXPECT_THROW(reader.Reload(folder.path("a")), DataError) << name;
-  }
-}
-
-TEST(ReaderTest, EveryFlippedBitIsFoundByOpeningOrVerifying) {
-  ItemRule rule;
-  rule.rule.set_text("deny category \"wine\"");
-  rule.denied = {0, 1, 0, 0, 1, 0};
-  const Served served({.users = 5, .items = 6, .strings = true},
-                      {.dtype = FactorType::kInt4, .rules = {rule}});
-  auto bytes = testing::FileBytes(served.path());
-  for (size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
-    const auto flip = [&] { bytes[bit / 8] ^= static_cast<uint8_t>(1 << bit % 8); };
-    flip();
-    EXPECT_THROW(Artifact::Open(std::make_unique<TensorFile>(
-                                    bytes.data(), static_cast<int64_t>(bytes.size()), "damaged"))
-                     ->Verify(),
-                 DataError)
-        << "byte " << bit / 8 << ", bit " << bit % 8;
-    flip();
-  }
-}
-
-TEST(ReaderTest, FlippedBitsAndTruncationAreErrorsOrAnswers) {
-  testing::TemporaryFolder folder;
-  std::mt19937_64 random(9);
-  for (const char* algorithm : {"als", "ranking", "item2vec"}) {
-    for (FactorType type : {FactorType::kFloat32, FactorType::kInt4, FactorType::kPq}) {
-      const Served served({.algorithm = algorithm, .strings = true}, {.dtype = type});
-      const auto bytes = testing::FileBytes(served.path());
-      for (int round = 0; round < 100; ++round) {
-        auto copy = bytes;
-        copy[random() % (round % 2 == 0 ? copy.size() : 3000)] ^=
-            static_cast<uint8_t>(1 << random() % 8);
-        if (round % 5 == 0) copy.resize(random() % copy.size());
-        try {
-          auto file = std::make_unique<TensorFile>(copy.data(), static_cast<int64_t>(copy.size()),
-                                                   "damaged");
-          const Reader reader(Artifact::Open(std::move(file)));
-          reader.Recommend({.user = Id("id 3")});
-          reader.Recommend({.history = {{Id("id 4"), 1.0f}, {Id("id 5"), 1.0f}}});
-          reader.Similar(Id("id 6"), 5);
-        } catch (const Error&) {
-        }
-      }
-    }
-  }
 }
 
 TEST(ReaderTest, ReloadsUnderLoadAndKeepsTheOldFileWhenTheNewOneIsBad) {
