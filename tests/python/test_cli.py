@@ -97,6 +97,9 @@ def test_segments_are_told_split_and_written(project):
     assert {name: written.count(name) for name in sizes} == sizes
     bad = penchant_command(*command, "--split", "0", cwd=project)
     assert bad.returncode == 2 and "SEGMENT=K" in bad.stderr
+    (project / "file").write_text("")
+    nowhere = penchant_command(*command, "-o", "file/s.csv", cwd=project)
+    assert nowhere.returncode == 1 and "file" in nowhere.stderr and ".s.csv" not in nowhere.stderr
     gone = penchant_command(*command, "--split", "7=2", cwd=project)
     assert gone.returncode == 1 and "there is no segment '7'" in gone.stderr
 

@@ -12,6 +12,7 @@ from ..formats.tables import write_whole
 from ..run import Run
 from ..segmentation import segments as find_segments
 from .failures import Failure, explained
+from .outputs import require_writable
 from .train_data import require_same_data, training_part
 
 
@@ -61,6 +62,9 @@ def segments(model, config, count, on, splits, seed, output, plot, as_json) -> N
         run = Run.from_file(config)
         wanted = [_split(text) for text in splits]
     with explained():
+        for path in (output, plot):
+            if path:
+                require_writable(Path(path))
         fitted = load(model)
         found = find_segments(fitted, count, on, training_part(fitted, run), random_state=seed)
         for segment, parts in wanted:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ from ..interactions import Interactions
 from ..progress import Progress
 from ..run import Run
 from .failures import STOPPED, Failure, StopAfterIteration, explained
+from .outputs import require_writable
 
 
 @click.command()
@@ -39,7 +39,7 @@ def train(config, overrides, resume, warm_start, loss, output) -> None:
     if output is None:
         raise Failure("nowhere to write the model: set output in the config or pass --output", 2)
     with explained(), StopAfterIteration() as stop:
-        _require_writable(Path(output))
+        require_writable(Path(output))
         earlier = load(warm_start) if warm_start else None
         interactions, test = run.data(grow=earlier)
         _tell(run.report)
@@ -65,21 +65,16 @@ def train(config, overrides, resume, warm_start, loss, output) -> None:
                 else "stopped; no checkpoint.directory is set, so the work is lost",
                 STOPPED,
             )
+        if model.manifest.get("parts_done"):
+            click.echo(
+                f"time was over within iteration {model.manifest['iterations_done'] + 1}", err=True
+            )
         if test is not None:
             evaluation = run.evaluate(model, test)
             model._core.add_metrics(evaluation.metrics)
             click.echo(str(evaluation))
         model.save(output)
         click.echo(f"wrote {output}")
-
-
-def _require_writable(output: Path) -> None:
-    """Makes the output's folder and tries it, so that no training is lost for want of it."""
-    if output.is_dir():
-        raise Failure(f"--output {output} is a folder; wanted the path of a file", 2)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=output.parent):
-        pass
 
 
 def _counts(interactions: Interactions) -> str:
