@@ -4,7 +4,8 @@ For every part of the row plan it adds up bytes, tensor operations, instructions
 wavefronts a row, the instructions a step from the kernels' own machine code (bench/ledger), and
 takes the slowest of: memory, tensor cores, instruction issue, shared memory, and the latency of a
 row's chain over the rows that a multiprocessor holds at a time. Beside it stands the roofline: the
-same bytes and one TF32 pass of the needed products at full rate, nothing else.
+same bytes and one TF32 pass of the needed multiply-adds (products and factorisations) at full
+rate, nothing else.
 
     ./dev bench gpu_model
 """
@@ -25,12 +26,14 @@ sys.path.insert(0, str(ROOT / "bench" / "ledger"))
 import ledger  # noqa: E402
 
 GPUS = {
-    # bytes/s of HBM and L2, L2 bytes, multiprocessors, clock, multiply-adds of mma.sync a cycle and
-    # multiprocessor (H100: 0.62 of its peak, as published microbenchmarks of mma.sync found).
+    # bytes/s of HBM and L2, L2 bytes, multiprocessors, clock, multiply-adds of mma.sync in TF32 a
+    # cycle and multiprocessor (H100: 0.62 of its peak, as published microbenchmarks of mma.sync found);
+    # of halves twice as many.
     "A100": dict(hbm=2.0e12, l2=4.0e12, l2_bytes=40e6, sms=108, clock=1.41e9, mma=512, arch=80),
     "H100": dict(hbm=3.35e12, l2=5.5e12, l2_bytes=50e6, sms=132, clock=1.755e9, mma=662, arch=90),
 }
-MMA_PER_PASS = 8  # of one 32 x 32 x 8 product
+MMA_PER_TILE = 24  # of one 32 x 32 x 16 product of split halves; on the diagonal 18
+MMA = 16 * 8 * 16  # multiply-adds of one
 CHUNK = 4096  # observations from which on several blocks share a row
 DIAGONAL_CYCLES = 3800  # the chain of one 32 x 32 elimination: 32 steps of about 120 cycles
 GATHER_CYCLES = 700  # latency of a gathered chunk, partly hidden by the one before it
@@ -69,9 +72,10 @@ def lengths(name: str) -> tuple[np.ndarray, np.ndarray, int, int]:
     )
 
 
-def step_costs(arch: int) -> dict[str, tuple[float, float]]:
-    """(instructions, shared wavefronts) of one 32 x 32 x 8 product, from the innermost loops that
-    hold its mma."""
+def code_costs(arch: int) -> dict[str, dict[str, float]]:
+    """Instructions of each kernel's parts, from its machine code: `product` and `update` an mma of
+    the row's product and of the factorisation, `gather` and `split` an eight of columns, `pivot` a
+    step of the elimination."""
     cubin = ROOT / "build" / "ledger" / f"solve_rows.sm_{arch}.cubin"
     disassembler = next(Path(sys.prefix).glob("lib/python*/site-packages/nvidia/*/bin/nvdisasm"))
     text = subprocess.run(
@@ -82,52 +86,81 @@ def step_costs(arch: int) -> dict[str, tuple[float, float]]:
         kernel = ledger.plain_name(section.split(":")[0])
         if kernel is None or not kernel.startswith("SolveRowsKernel"):
             continue
-        passes = int(kernel[len("SolveRowsKernel<")])
-        code, labels, bodies = [], {}, []
+        code, labels, loops, blocks = [], {}, [], [[]]
         for line in section.splitlines():
             label = re.match(r"\.(L_x_\d+):", line)
             if label:
                 labels[label[1]] = len(code)
-            name = re.match(r"\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z0-9_]+)(.*?);", line)
+                blocks.append([])
+            name = re.match(r"\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z0-9_.]+)(.*?);", line)
             if not name:
                 continue
-            code.append(name[1])
-            target = re.search(r"L_x_\d+", name[2]) if name[1] == "BRA" else None
-            if target and target[0] in labels:  # backwards: a loop
-                bodies.append(code[labels[target[0]] :])
-        steps = [b for b in bodies if b.count("HMMA") == MMA_PER_PASS * passes]
-        body = min(steps, key=len)  # the loop over the contraction: the row's product
-        found[kernel] = (float(len(body)), float(body.count("LDS")))
+            operation = name[1]
+            code.append(operation)
+            blocks[-1].append(operation)
+            target = re.search(r"L_x_\d+", name[2]) if operation.startswith("BRA") else None
+            if target:
+                blocks.append([])
+                if target[0] in labels:  # backwards: a loop
+                    loops.append(code[labels[target[0]] :])
+
+        def count(body, *names):
+            return sum(operation.split(".")[0] in names for operation in body)
+
+        products = [b for b in blocks if count(b, "HMMA") and count(b, "LDSM")]
+        updates = [b for b in loops if count(b, "HMMA") == MMA_PER_TILE and not count(b, "LDSM")]
+        splits = [b for b in loops if count(b, "F2FP", "F2F") and not count(b, "HMMA")]
+        gathers = [b for b in loops if count(b, "LDGSTS") == 2]
+        # The unrolled elimination: what lies between the reciprocal roots of its 32 pivots.
+        roots = [k for k, operation in enumerate(code) if operation.startswith("MUFU.RSQ")]
+        gaps = sorted(b - a for a, b in zip(roots, roots[1:]))
+        found[kernel] = {
+            "product": sum(map(len, products)) / sum(count(b, "HMMA") for b in products),
+            "product LDSM": sum(count(b, "LDSM") for b in products)
+            / sum(count(b, "HMMA") for b in products),
+            "update": min(map(len, updates)) / MMA_PER_TILE,
+            "update LDS": count(min(updates, key=len), "LDS") / MMA_PER_TILE,
+            "split": min(map(len, splits)),
+            "gather": min(map(len, gathers)),
+            "pivot": gaps[len(gaps) // 2],
+        }
     return found
 
 
-def row_cost(order, contraction, n, factors, step, passes, resident_panel, short):
-    """Tensor multiply-adds, instructions and shared wavefronts of one row."""
+def row_cost(order, rows, contraction, n, factors, code, resident_panel, short):
+    """mma, instructions and shared wavefronts of one row; `rows` of the system are formed."""
     blocks = order // 32
-    used = (n if short else factors) / 32  # elimination steps, in tiles
-    tiles = blocks * (blocks + 1) // 2
-    update = sum((blocks - j) * j + (blocks - 1 - j) for j in range(blocks)) * 4
-    steps = tiles * contraction / 8 + update
-    gathered = order if short else contraction
-    gathers = 1 + (passes == 1 and not resident_panel)
-    pieces = gathers * gathered * factors / 4 / 32
-    final = n * factors / 32 * (4 if resident_panel else 6) if short else factors / 8
-    # Refinement multiplies the gathered rows by a vector, and by their transpose.
-    refine = 2 * n * factors / 32 if passes == 1 else 0
-    substitutions = 2 if passes == 1 else 1
+    used = n if short else factors  # elimination steps
+    corner = rows == 16
+    tile_steps = contraction / 16
+    product = tile_steps * (6 if corner else 18 * blocks + MMA_PER_TILE * blocks * (blocks - 1) / 2)
+    update = MMA_PER_TILE * 2 * sum((blocks - j) * j + (blocks - 1 - j) for j in range(blocks))
+    eights = (rows if short else contraction) * factors / 8 / 32  # a lane
+    final = n * factors / 2 / 32 * 11 if short and resident_panel else 0
+    final = n * factors / 32 * 6 if short and not resident_panel else final
+    rhs = 0 if short else contraction * factors / 2 / 32 * 9
+    pivot = code["pivot"] - (24 if corner else 0)  # half of its loads and multiply-adds
     instructions = (
-        steps * step[0]
-        + used * 2300
-        + substitutions * blocks * blocks * 160
-        + pieces * 14
+        product * code["product"]
+        + update * code["update"]
+        + eights * (code["gather"] + code["split"])
+        + used * pivot
+        + blocks * blocks * 160
         + final
-        + refine * 3
+        + rhs
     )
-    wavefronts = steps * step[1] + used * 700 + pieces * 4 + final + refine * 2
-    return steps * passes * MMA_PER_PASS * 1024, instructions, wavefronts
+    wavefronts = (
+        product * code["product LDSM"] * 4  # four 8 x 8 matrices of 16-byte rows
+        + update * code["update LDS"] * 2  # 64 bits a lane
+        + eights * 4 * (2 + 6)  # 16 bytes a lane: two copies in; four reads, two writes
+        + used * (11 if corner else 22)
+        + blocks * blocks * 72
+        + (final + rhs) / 3
+    )
+    return product + update, instructions, wavefronts
 
 
-def model(gpu: dict, users, items, num_users, num_items, factors, shapes, records, steps):
+def model(gpu, users, items, num_users, num_items, factors, shapes, records, codes):
     padded = -(-factors // 32) * 32
     seconds = roof = 0.0
     parts = {}
@@ -136,7 +169,7 @@ def model(gpu: dict, users, items, num_users, num_items, factors, shapes, record
         table_bytes = fixed * factors * 4
         hit = min(1.0, gpu["l2_bytes"] / table_bytes)
         bandwidth = 1 / (hit / gpu["l2"] + (1 - hit) / gpu["hbm"])
-        bounds = (0, 32, 64, 128, 256, CHUNK, 10**9)
+        bounds = (0, 16, 32, 64, 128, 256, CHUNK, 10**9)
         for low, high in zip(bounds, bounds[1:]):
             for short in (True, False):
                 own = rows[(rows > low) & (rows <= high)]
@@ -150,54 +183,56 @@ def model(gpu: dict, users, items, num_users, num_items, factors, shapes, record
                     for limit, v in (
                         (32, "1, 1, 32"),
                         (64, "4, 1, 32"),
-                        (128, "10, 1, 16"),
+                        (128, "5, 2, 16"),
                         (10**9, "12, 3, 16"),
                     )
                     if order <= limit
                 )
                 side = "true" if short else "false"
                 chunked = not short and low >= CHUNK
-                passes = 3 if order <= 128 or chunked else 1
-                kernel = f"SolveRowsKernel<{passes}, {variant}, {side}, true>"
+                corner = short and high == 16
+                kernel = f"SolveRowsKernel<{variant}, {side}, true>"
                 if (gpu["arch"], kernel, factors) not in shapes:  # tiles in global memory
-                    kernel = f"SolveRowsKernel<{passes}, {variant}, {side}, false>"
-                threads, shared = shapes[gpu["arch"], kernel, factors]
+                    kernel = f"SolveRowsKernel<{variant}, {side}, false>"
+                code = codes[kernel]
+                threads, shared = shapes[gpu["arch"], kernel, factors][-1 if corner else 0]
                 registers = records[kernel, gpu["arch"]]["registers"]
                 resident = ledger.occupancies([(gpu["arch"], registers, 0, shared, threads)])[0]
                 mean = float(own.mean())
                 contraction = padded if short else mean
                 # Within a part, blocks of 32 beyond the row are skipped.
                 mean_order = float(np.ceil(own / 32).mean() * 32) if short else order
-                panel_stays = short and order <= 64 and order * factors * 4.5 <= 45e3
+                depth = 32 if order <= 64 else 16
+                panel = order * (depth + 4) * 4 * padded / depth
+                panel_stays = short and (padded <= 2 * depth or panel + 12e3 <= 57e3)
                 cost = row_cost(
                     int(math.ceil(mean_order / 32) * 32),
+                    16 if corner else mean_order,
                     contraction,
                     mean,
                     factors,
-                    steps[kernel],
-                    passes,
+                    code,
                     panel_stays,
                     short,
                 )
                 count = len(own) * scale
                 in_parallel = max(1.0, mean / CHUNK) if chunked else 1.0  # blocks a row
-                gathers = 1 + (not panel_stays) * ((passes == 1) + short)
                 moved = count * mean * factors * 4
-                memory = moved / bandwidth + (gathers - 1) * moved / gpu["l2"]
+                again = moved if short and not panel_stays else 0  # for the row itself
+                memory = moved / bandwidth + again / gpu["l2"]
                 per_second = gpu["sms"] * gpu["clock"]
                 warps = threads / 32
                 # One block's chain: a row's, or for rows in chunks a chunk's, whose blocks leave
                 # the factorisation to one more.
-                rounds = 2 if passes == 1 else 1
-                gather = min(contraction, CHUNK) / (32 if order <= 64 else 16) * GATHER_CYCLES / 2
+                gather = min(contraction, CHUNK) / depth * GATHER_CYCLES / 2
                 chain = (
                     min(mean, factors) / 32 * DIAGONAL_CYCLES / in_parallel
-                    + rounds * gather
+                    + gather
                     + cost[1] / in_parallel / warps * 2
                 )
                 times = {
                     "memory": memory,
-                    "tensor": count * cost[0] / gpu["mma"] / per_second,
+                    "tensor": count * cost[0] * MMA / (2 * gpu["mma"]) / per_second,
                     "issue": count * cost[1] / 4 / per_second,
                     "shared": count * cost[2] / per_second,
                     "latency": count * in_parallel * chain / max(resident, 1) / per_second,
@@ -205,8 +240,9 @@ def model(gpu: dict, users, items, num_users, num_items, factors, shapes, record
                 bound = max(times, key=times.get)
                 seconds += times[bound]
                 side = min(mean, factors)
-                product = count * side * side * max(mean, factors) / 2  # lower tiles
-                roof += max(moved / bandwidth, product / gpu["mma"] / per_second)
+                # Lower halves of the product, and the Cholesky factorisation.
+                needed = count * (side**2 * max(mean, factors) / 2 + side**3 / 6)
+                roof += max(moved / bandwidth, needed / gpu["mma"] / per_second)
                 label = f"{'short' if short else 'long'} {low}-{min(high, int(own.max()))}"
                 parts[label] = parts.get(label, 0) + times[bound]
                 parts[label + " bound"] = bound
@@ -224,7 +260,7 @@ def main() -> None:
         sys.exit("run ./dev ledger first: the model reads the compiled kernels")
     records = {(r["kernel"], r["arch"]): r for r in json.loads((work / "records.json").read_text())}
     shapes = ledger.launches()
-    steps = {arch: step_costs(arch) for arch in (80, 90)}
+    codes = {arch: code_costs(arch) for arch in (80, 90)}
     print(
         "A model, not a measurement. Milliseconds of one iteration, eigendecompositions left out.\n"
     )
@@ -240,7 +276,7 @@ def main() -> None:
         for factors in (64, 128, 256):
             for gpu_name, gpu in GPUS.items():
                 arch = gpu["arch"]
-                seconds, roof, parts = model(gpu, *data, factors, shapes, records, steps[arch])
+                seconds, roof, parts = model(gpu, *data, factors, shapes, records, codes[arch])
                 largest = sorted(
                     (k for k in parts if not k.endswith("bound")), key=parts.get, reverse=True
                 )[:3]

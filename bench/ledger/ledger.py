@@ -25,7 +25,7 @@ ARCHITECTURES = (80, 90)
 FACTORS = (64, 128, 256)
 # Counted in the machine code: tensor products, shared and asynchronous loads, fused multiply-adds,
 # and what unproven convergence costs.
-INSTRUCTIONS = ("HMMA", "FFMA", "LDS", "STS", "LDGSTS", "WARPSYNC", "CALL")
+INSTRUCTIONS = ("HMMA", "FFMA", "LDS", "LDSM", "STS", "LDGSTS", "WARPSYNC", "CALL")
 # Where nearly all of an iteration's time goes.
 HOT = ("SolveRowsKernel", "SumChunksKernel")
 
@@ -123,12 +123,13 @@ def measure() -> list[dict]:
 
 
 def launches() -> dict:
-    """{(arch, kernel, factors): (threads, dynamic shared bytes)}, from an emulated run."""
+    """{(arch, kernel, factors): [(threads, dynamic shared bytes), the largest first]}, from an
+    emulated run."""
     programs = [ROOT / f"build/{tree}/tests/cuda_host_launches" for tree in ("dev", "wheel")]
     program = next((p for p in programs if p.exists()), None)
     if program is None:
         sys.exit("build the tests first (./dev test): cuda_host_launches is missing")
-    seen = {}
+    seen: dict = {}
     for arch in ARCHITECTURES:
         lines = subprocess.run(
             [str(program), *map(str, FACTORS)],
@@ -139,7 +140,9 @@ def launches() -> dict:
         ).stdout.splitlines()
         for line in lines:
             factors, kernel, threads, shared = line.split("\t")
-            seen[arch, kernel, int(factors)] = (int(threads), int(shared))
+            shapes = seen.setdefault((arch, kernel, int(factors)), [])
+            shapes.append((int(threads), int(shared)))
+            shapes.sort(reverse=True)
     return seen
 
 
@@ -162,8 +165,7 @@ def ledger_text(records: list[dict], shapes: dict) -> str:
     rows = []
     for record in records:
         for factors in FACTORS:
-            shape = shapes.get((record["arch"], record["kernel"], factors))
-            if shape:
+            for shape in shapes.get((record["arch"], record["kernel"], factors), ()):
                 rows.append((record, factors, *shape))
     blocks = occupancies([(r["arch"], r["registers"], r["static"], s, t) for r, _, t, s in rows])
     occupancy: dict = {}
@@ -222,8 +224,10 @@ def contracts_text(shapes: dict) -> str:
             )
             for kernel in seen or [name]:
                 found = [shapes.get((90, kernel, f)) for f in FACTORS]
-                block = next((str(s[0]) for s in found if s), "128")
-                shared = " / ".join(str(s[1]) if s else "-" for s in found)
+                block = next((str(s[0][0]) for s in found if s), "128")
+                shared = " / ".join(
+                    " or ".join(str(bytes_) for _, bytes_ in s) if s else "-" for s in found
+                )
                 lines.append(
                     f"| `{kernel}` | {block} | {shared} | `{' '.join(arguments.split())}` |"
                 )

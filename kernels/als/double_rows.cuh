@@ -36,10 +36,10 @@ __global__ void SolveInDoubleKernel(RowProblem p, RowList rows, double* scratch,
       return p.unobserved_weight * p.eigenvalues[k] + lambda;
     };
     const auto weight = [&](int64_t j) {
-      return static_cast<double>(seen.Weight(static_cast<int>(j), p.alpha));
+      return static_cast<double>(Weight(p, seen, static_cast<int>(j)));
     };
     const auto factor = [&](int64_t j, int64_t k) {
-      return static_cast<double>(p.table[seen.ids[j] * p.stride + k]);
+      return static_cast<double>(TableRow(p, seen, static_cast<int>(j))[k]);
     };
     for (int64_t e = threadIdx.x; e < m * m; e += blockDim.x) {
       const int64_t i = e / m, j = e % m;
@@ -57,12 +57,11 @@ __global__ void SolveInDoubleKernel(RowProblem p, RowList rows, double* scratch,
     for (int64_t i = threadIdx.x; i < m; i += blockDim.x) {
       double sum = 0;
       if (short_side) {
-        const float w = seen.Weight(static_cast<int>(i), p.alpha);
-        sum =
-            seen.Target(static_cast<int>(i), w, p.unobserved_weight) / sqrt(static_cast<double>(w));
+        const float w = Weight(p, seen, static_cast<int>(i));
+        sum = Target(p, seen, static_cast<int>(i), w) / sqrt(static_cast<double>(w));
       } else {
         for (int k = 0; k < n; ++k) {
-          sum += seen.Target(k, seen.Weight(k, p.alpha), p.unobserved_weight) * factor(k, i);
+          sum += Target(p, seen, k, Weight(p, seen, k)) * factor(k, i);
         }
         sum /= sqrt(diagonal(i));
       }

@@ -16,8 +16,9 @@ struct RowProblem {
   const double* eigenvalues;
   const int64_t* offsets;
   const int32_t* indices;
-  const float* values;  // null: all ones
-  const float* lambda;  // a row of the solved side
+  const float* values;   // null: all ones
+  const float* lambda;   // a row of the solved side
+  const float* largest;  // largest |value| a row; null where `values` is
   float alpha;
   float unobserved_weight;
   float* out;  // stride as the table's
@@ -27,9 +28,6 @@ struct RowProblem {
 struct RowList {
   const int32_t* order;
   int count;
-  const int* count_on_device;  // instead of `count`, if not null
-  int32_t* hard;               // ill-conditioned for one pass of TF32
-  int* num_hard;
   int32_t* failed;  // ill-conditioned for float32
   int* num_failed;
 };
@@ -40,15 +38,11 @@ struct SolveLayout {
   int padded_factors;  // a multiple of 32
   int slots;           // stages of gathered data
   int stage;           // floats of one
+  int line_bits;       // lines of the long side's stages have at most 2^line_bits fours
   bool system_in_shared;
-  bool refined;
-  int threads;
 
-  // The factors' diagonal; scale, right-hand side and diagonal of the system; what refinement
-  // keeps.
-  __host__ __device__ int vectors() const {
-    return padded_factors + 3 * order + 3 * kTile + (refined ? 3 * order + kTile + threads : 0);
-  }
+  // The factors' diagonal; scale, right-hand side and diagonal of the system.
+  __host__ __device__ int vectors() const { return padded_factors + 3 * order + 3 * kTile; }
   __host__ __device__ int system() const { return NumTiles(order / kTile) * kTileFloats; }
   __host__ __device__ int total(int depth) const {
     return vectors() + slots * (stage + 2 * depth) + (system_in_shared ? system() : 0);
@@ -63,20 +57,25 @@ struct ChunkSums {
   int64_t stride;  // floats between chunks
 };
 
-// A row as the kernels see it.
+// A row, or a stretch of one: some of the problem's observations.
 struct Observations {
-  const int32_t* ids;
-  const float* values;  // null: all ones
-  int count;            // distinct 32-bit ids: fewer than 2^31
-
-  __device__ __forceinline__ float Weight(int j, float alpha) const {
-    return values != nullptr ? alpha * fabsf(values[j]) : alpha;
-  }
-  // c p = w0 + w for a liked item, 0 for a disliked one.
-  __device__ __forceinline__ float Target(int j, float weight, float w0) const {
-    return values == nullptr || values[j] > 0 ? w0 + weight : 0.0f;
-  }
+  int64_t begin;
+  int count;  // distinct 32-bit ids: fewer than 2^31
 };
+
+// The table's row that observation j is about, and its confidence.
+__device__ __forceinline__ const float* TableRow(const RowProblem& p, const Observations& o,
+                                                 int j) {
+  return p.table + p.indices[o.begin + j] * p.stride;
+}
+__device__ __forceinline__ float Weight(const RowProblem& p, const Observations& o, int j) {
+  return p.values != nullptr ? p.alpha * fabsf(p.values[o.begin + j]) : p.alpha;
+}
+// c p = w0 + w for a liked item, 0 for a disliked one.
+__device__ __forceinline__ float Target(const RowProblem& p, const Observations& o, int j,
+                                        float weight) {
+  return p.values == nullptr || p.values[o.begin + j] > 0 ? p.unobserved_weight + weight : 0.0f;
+}
 
 __device__ __forceinline__ int RowLength(const RowProblem& p, int32_t row) {
   return static_cast<int>(p.offsets[row + 1] - p.offsets[row]);
@@ -84,25 +83,30 @@ __device__ __forceinline__ int RowLength(const RowProblem& p, int32_t row) {
 
 __device__ __forceinline__ Observations ObservationsOf(const RowProblem& p, int32_t row,
                                                        int64_t first, int count) {
-  const int64_t begin = p.offsets[row] + first;
-  return {p.indices + begin, p.values != nullptr ? p.values + begin : nullptr, count};
+  return {p.offsets[row] + first, count};
 }
 
-// The block's shared memory. Stages hold gathered rows of the table; beside each lie the weights
-// and targets of its observations (long side).
+// The scale of a row's elements: those of Y D^-1/2 (short side), of W^1/2 Y D^-1/2 (long side).
+// The largest eigenvalue e bounds all of Y^2, and e / (w0 e + lambda) all of Y^2 D^-1.
+template <bool kShort>
+__device__ __forceinline__ HalfScale RowScale(const RowProblem& p, int32_t row) {
+  const float largest = static_cast<float>(p.eigenvalues[0]);
+  const float inverse = rsqrtf(p.unobserved_weight * largest + p.lambda[row]);
+  float square = largest * inverse * inverse;
+  if constexpr (!kShort) square *= p.alpha * (p.largest != nullptr ? p.largest[row] : 1.0f);
+  return HalfScaleFor(square);
+}
+
+// The block's shared memory. Stages hold gathered rows of the table, as floats while they arrive,
+// then split into halves (tile_product.cuh); beside each lie the weights and targets of its
+// observations (long side).
 struct Workspace {
-  float* diagonal;  // 1/D (short side) or D^-1/2 (long side); 0 in the padding
-  float* scale;     // of the system's rows: W^1/2 (short side); the long side's is `diagonal`
+  float* diagonal;  // D^-1/2, scaled for halves on the short side; 0 in the padding
+  float* scale;     // of the system's rows: W^1/2, unscaled (short side)
   float* stages;
-  float* weights;
-  float* targets;
-  // Of refinement: the right-hand side, the solution so far, the solution scaled as the residual
-  // needs it, totals of a chunk, and partial sums (one a thread).
-  float* target;
-  float* solution;
-  float* scaled;
-  float* total;
-  float* partial;
+  float* weights;   // W^1/2, scaled for halves
+  float* targets;   // c p W^-1/2, unscaled
+  HalfScale* half;  // of the row: not worth registers
   TileSystem system;
 };
 
@@ -116,11 +120,7 @@ __device__ __forceinline__ Workspace LayOut(const SolveLayout& layout, float* sh
   w.system.diagonal = w.system.rhs + layout.order;
   w.system.pivot_rows = w.system.diagonal + layout.order;
   w.system.bad_pivots = reinterpret_cast<int*>(w.system.pivot_rows + 2 * kTile);
-  w.target = w.system.pivot_rows + 3 * kTile;
-  w.solution = w.target + layout.order;
-  w.scaled = w.solution + layout.order;
-  w.total = w.scaled + layout.order;
-  w.partial = w.total + kTile;
+  w.half = reinterpret_cast<HalfScale*>(w.system.bad_pivots + 2);
   w.stages = shared + layout.vectors();
   w.weights = w.stages + layout.slots * layout.stage;
   w.targets = w.weights + layout.slots * kDepth;
@@ -128,61 +128,127 @@ __device__ __forceinline__ Workspace LayOut(const SolveLayout& layout, float* sh
   return w;
 }
 
-// Starts gathering chunk `c`: kDepth factors of every observation (short side), or all factors of
+// Floats between the lines of a stage: an odd number of 16 bytes, so that the eight rows of a
+// matrix that ldmatrix loads lie in different banks.
+template <int kDepth, bool kShort>
+__host__ __device__ __forceinline__ int StageLine(int padded_factors) {
+  return (kShort ? kDepth : padded_factors) + 4;
+}
+
+// Calls visit(line, column, offset, inside) for the fours of a stage that are this thread's:
+// columns `column` to column + 3 of line `line`, `offset` floats into the stage. All lanes of a
+// warp make as many calls; lines that are no power of two long leave some with nothing `inside`.
+template <int kWarps, int kDepth, bool kShort, typename Visit>
+__device__ __forceinline__ void ForEachOwnFour(const SolveLayout& layout, int rows, Visit visit) {
+  constexpr int kShortBits = kDepth == 32 ? 3 : 2;
+  static_assert(kDepth == 4 << kShortBits);
+  const int bits = kShort ? kShortBits : layout.line_bits;
+#pragma unroll 1
+  for (int i = threadIdx.x; i < (kShort ? rows : kDepth) << bits; i += kWarps * kWarpSize) {
+    const int line = i >> bits, column = (i & ((1 << bits) - 1)) * 4;
+    visit(line, column, line * StageLine<kDepth, kShort>(layout.padded_factors) + column,
+          kShort || column < layout.padded_factors);
+  }
+}
+
+// The stage of chunk `c`: either every chunk has one, or there are two in turns.
+__device__ __forceinline__ int SlotOf(const SolveLayout& layout, int c) {
+  return layout.slots == 2 ? c % 2 : c;
+}
+
+// Starts gathering chunk `c`: kDepth factors of `rows` observations (short side), or all factors of
 // kDepth observations (long side).
 template <int kWarps, int kDepth, bool kShort>
 __device__ __forceinline__ void Gather(const RowProblem& p, const Observations& row,
-                                       const SolveLayout& layout, const Workspace& w, int order,
+                                       const SolveLayout& layout, const Workspace& w, int rows,
                                        int c) {
-  const int slot = c % layout.slots;
+  const int slot = SlotOf(layout, c);
   float* stage = w.stages + slot * layout.stage;
-  if constexpr (kShort) {
-    constexpr int kPieces = kDepth / 4;
-#pragma unroll 2
-    for (int i = threadIdx.x; i < order * kPieces; i += kWarps * kWarpSize) {
-      const int j = i / kPieces, column = c * kDepth + i % kPieces * 4;
-      const bool there = j < row.count && column < p.stride;
-      const float* from = there ? p.table + row.ids[j] * p.stride + column : p.table;
-      CopyAsync16(stage + j * (kDepth + 4) + i % kPieces * 4, from, there);
-    }
-  } else {
-    const int pieces = layout.padded_factors / 4;
-#pragma unroll 2
-    for (int i = threadIdx.x; i < kDepth * pieces; i += kWarps * kWarpSize) {
-      const int local = i / pieces, column = i % pieces * 4;
-      const int j = c * kDepth + local;
-      const bool there = j < row.count && column < p.stride;
-      const float* from = there ? p.table + row.ids[j] * p.stride + column : p.table;
-      CopyAsync16(stage + local * (layout.padded_factors + 8) + column, from, there);
-    }
+  ForEachOwnFour<kWarps, kDepth, kShort>(
+      layout, rows, [&](int line, int column, int offset, bool inside) {
+        if (!inside) return;
+        const int j = kShort ? line : c * kDepth + line;
+        if (kShort) column += c * kDepth;
+        const bool there = j < row.count && column < p.stride;
+        CopyAsync16(stage + offset, there ? TableRow(p, row, j) + column : p.table, there);
+      });
+  if constexpr (!kShort) {
     for (int local = threadIdx.x; local < kDepth; local += kWarps * kWarpSize) {
       const int j = c * kDepth + local;
-      const float weight = j < row.count ? row.Weight(j, p.alpha) : 0.0f;
-      w.weights[slot * kDepth + local] = weight;
-      w.targets[slot * kDepth + local] =
-          j < row.count ? row.Target(j, weight, p.unobserved_weight) : 0.0f;
+      float root = 0.0f, target = 0.0f;
+      if (j < row.count) {
+        const float weight = Weight(p, row, j);
+        const float inverse = InverseRoot(weight);
+        root = weight * inverse * w.half->scale;
+        target = Target(p, row, j, weight) * inverse * w.half->inverse;
+      }
+      w.weights[slot * kDepth + local] = root;
+      w.targets[slot * kDepth + local] = target;
     }
   }
   CommitCopies();
 }
 
-// Calls visit(chunk, slot) for every chunk of the gathered row, with the next one on its way.
-// Chunks that are `resident` are not gathered again. Every visit is between barriers.
+// Scales the floats of chunk `c` that this thread copied, and splits them into halves. Of every
+// eight, the lane of the first four stores the highs, that of the others the lows.
+template <int kWarps, int kDepth, bool kShort>
+__device__ __forceinline__ void SplitOwnCopies(const SolveLayout& layout, const Workspace& w,
+                                               int rows, int c) {
+  const int slot = SlotOf(layout, c);
+  float* stage = w.stages + slot * layout.stage;
+  ForEachOwnFour<kWarps, kDepth, kShort>(
+      layout, rows, [&](int line, int column, int offset, bool inside) {
+        uint32_t high[2] = {}, low[2] = {};
+        if (inside) {
+          const float* diagonal = w.diagonal + (kShort ? c * kDepth : 0) + column;
+          const float weight = kShort ? 1.0f : w.weights[slot * kDepth + line];
+          const float4 y = *reinterpret_cast<const float4*>(stage + offset);
+          const float4 d = *reinterpret_cast<const float4*>(diagonal);
+          SplitPair(y.x * d.x * weight, y.y * d.y * weight, high[0], low[0]);
+          SplitPair(y.z * d.z * weight, y.w * d.w * weight, high[1], low[1]);
+        }
+        const bool first = column % kHalvesUnit == 0;
+        uint32_t other[2];
+#pragma unroll
+        for (int k = 0; k < 2; ++k) {
+          other[k] = __shfl_xor_sync(kAllLanes, first ? low[k] : high[k], 1);
+        }
+        if (inside) {
+          *reinterpret_cast<float4*>(stage + offset) = {__uint_as_float(first ? high[0] : other[0]),
+                                                        __uint_as_float(first ? high[1] : other[1]),
+                                                        __uint_as_float(first ? other[0] : low[0]),
+                                                        __uint_as_float(first ? other[1] : low[1])};
+        }
+      });
+}
+
+// The two split elements of a stage's line whose first is number `column`, which is even.
+__device__ __forceinline__ float2 ReadPair(const float* line, int column) {
+  const float* at = line + column / kHalvesUnit * kHalvesUnit + column % kHalvesUnit / 2;
+  const float2 high = UnpackHalves(__float_as_uint(at[0]));
+  const float2 low = UnpackHalves(__float_as_uint(at[kLowHalves]));
+  return {high.x + low.x, high.y + low.y};
+}
+
+// Calls visit(chunk, slot) for every chunk of the gathered and split row, with the next one on its
+// way. Every visit is between barriers.
 template <int kWarps, int kDepth, bool kShort, typename Visit>
 __device__ __forceinline__ void ForEachChunk(const RowProblem& p, const Observations& row,
                                              const SolveLayout& layout, const Workspace& w,
-                                             int order, bool resident, Visit visit) {
+                                             int rows, Visit visit) {
   const int chunks = kShort ? layout.padded_factors / kDepth : (row.count + kDepth - 1) / kDepth;
-  if (!resident) Gather<kWarps, kDepth, kShort>(p, row, layout, w, order, 0);
+  Gather<kWarps, kDepth, kShort>(p, row, layout, w, rows, 0);
+  if constexpr (!kShort) __syncthreads();  // the weights; those of later chunks have time enough
   for (int c = 0; c < chunks; ++c) {
-    if (!resident && c + 1 < chunks) {
-      Gather<kWarps, kDepth, kShort>(p, row, layout, w, order, c + 1);
+    if (c + 1 < chunks) {
+      Gather<kWarps, kDepth, kShort>(p, row, layout, w, rows, c + 1);
       WaitForCopies<1>();
     } else {
       WaitForCopies<0>();
     }
+    SplitOwnCopies<kWarps, kDepth, kShort>(layout, w, rows, c);
     __syncthreads();
-    visit(c, c % layout.slots);
+    visit(c, SlotOf(layout, c));
     __syncthreads();
   }
 }

@@ -58,7 +58,7 @@ CudaRowPlan PlanRows(Context& context, const CsrView& rows, int64_t factors) {
   add(0, in_chunks, false, true);
   add(in_chunks, long_end, false, false);
   int64_t begin = long_end;
-  for (int64_t bound : {int64_t{256}, int64_t{128}, int64_t{64}, int64_t{32}}) {
+  for (int64_t bound : {int64_t{256}, int64_t{128}, int64_t{64}, int64_t{32}, int64_t{16}}) {
     if (bound >= factors) continue;
     const int64_t end = first_within(bound);
     add(begin, end, true, false);

@@ -1,120 +1,142 @@
 // The kernels behind als/solve_rows.cu: a block gathers a row's observations, forms its system on
 // the tensor cores, factors it and writes the row; the system never leaves the SM where it fits.
 //
-// Large systems are formed and factored in one TF32 pass and refined (als/row_refinement.cuh). Rows
-// whose condition is too bad for that are listed, and solved again in three passes without
-// refinement, as smaller systems and rows in chunks are.
-//
 // Short side (n <= factors): S = I + W^1/2 Y D^-1 Y' W^1/2, order n, contracted over factors.
 // Long side:                 S = I + D^-1/2 Y' W Y D^-1/2, order factors, contracted over
-// observations. One kernel serves both: what is contracted has a weight (1/D or W), what is not
-// has a scale (W^1/2 or D^-1/2) that joins when a tile is complete.
+// observations. One kernel serves both: gathered rows are scaled and split (als/row_gather.cuh), so
+// that their product with themselves gives the system; on the short side W^1/2 joins when a tile
+// is complete.
 #ifndef PENCHANT_KERNELS_ALS_SOLVE_KERNELS_CUH_
 #define PENCHANT_KERNELS_ALS_SOLVE_KERNELS_CUH_
 
 #include "kernels/als/row_gather.cuh"
-#include "kernels/als/row_refinement.cuh"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
 // Forms the raw tiles of the row's system (contraction alone) and hands each to
-// finish(tile row, tile column, sum). On the long side, rhs = Y'(c p) is formed beside them.
-template <int kPasses, int kWarps, int kUnits, int kDepth, bool kShort, typename Finish>
+// finish(tile row, tile column, sum); of those on the diagonal the 16 x 16 right above is not
+// formed. On the long side, rhs = W^1/2 ... Y'(c p) is formed beside them.
+template <int kWarps, int kUnits, int kDepth, bool kShort, bool kInTurns, typename Finish>
 __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observations& row,
                                           const SolveLayout& layout, const Workspace& w, int order,
-                                          int warp, int lane, Finish finish) {
+                                          Finish finish) {
+  const int warp = WarpIndex(), lane = LaneIndex();
   const int num_tiles = NumTiles(order / kTile);
-  const int line = layout.padded_factors + 8;  // of a stage, on the long side
+  const int line = StageLine<kDepth, kShort>(layout.padded_factors);
+  // Rows of at most 16 observations leave the rest of their tile alone.
+  const bool corner = kShort && kWarps == 1 && row.count <= kTile / 2;
+  // Where this lane's row of the matrices of a fragment lies: its factors side by side on the short
+  // side, its observations one below the other on the long side.
+  const int lane_line = kShort ? lane % 16 : lane % 8 + lane / 16 * 8;
+  const int lane_column = (kShort ? lane / 16 : lane / 8 % 2) * kHalvesUnit;
+  const int lane_offset = lane_line * line + lane_column;
   if constexpr (!kShort) {
     for (int k = threadIdx.x; k < order; k += kWarps * kWarpSize) w.system.rhs[k] = 0.0f;
   }
   // More tiles than the block's registers hold are formed in turns, each with a gather of its own.
-  for (int first = 0; first < num_tiles; first += kWarps * kUnits) {
+  const int end = kInTurns ? num_tiles : 1;
+  for (int first = 0; first < end; first += kWarps * kUnits) {
     TileSum sums[kUnits];
-    int tile_row[kUnits], tile_column[kUnits];
+    int place[kUnits];  // a tile's row << 16 | column, to spare registers
 #pragma unroll
     for (int u = 0; u < kUnits; ++u) {
       Clear(sums[u]);
       const int tile = first + u * kWarps + warp;
-      tile_row[u] = TileRow(tile < num_tiles ? tile : 0);
-      tile_column[u] = tile - TileIndex(tile_row[u], 0);
+      const int i = TileRow(tile < num_tiles ? tile : 0);
+      place[u] = i << 16 | (tile - TileIndex(i, 0));
     }
     ForEachChunk<kWarps, kDepth, kShort>(
-        p, row, layout, w, order, /*resident=*/false, [&](int c, int slot) {
+        p, row, layout, w, corner ? kTile / 2 : order, [&](int, int slot) {
           const float* stage = w.stages + slot * layout.stage;
-          const float* weights = kShort ? w.diagonal + c * kDepth : w.weights + slot * kDepth;
 #pragma unroll
           for (int u = 0; u < kUnits; ++u) {
             if (first + u * kWarps + warp >= num_tiles) continue;
-            const int row_begin = tile_row[u] * kTile, column_begin = tile_column[u] * kTile;
-            if constexpr (kShort) {
-              MultiplyTile<kPasses, kDepth>(
-                  lane,
-                  [&](int r, int k) {
-                    return stage[(row_begin + r) * (kDepth + 4) + k] * weights[k];
-                  },
-                  [&](int r, int k) { return stage[(column_begin + r) * (kDepth + 4) + k]; },
-                  sums[u]);
-            } else {
-              MultiplyTile<kPasses, kDepth>(
-                  lane, [&](int r, int k) { return stage[k * line + row_begin + r] * weights[k]; },
-                  [&](int r, int k) { return stage[k * line + column_begin + r]; }, sums[u]);
+            ComputeAnew(place[u]);
+            const int i = place[u] >> 16, j = place[u] & 0xffff;
+            const TilePart wanted = corner   ? TilePart::kCorner
+                                    : i == j ? TilePart::kLower
+                                             : TilePart::kAll;
+#pragma unroll
+            for (int k = 0; k < kDepth; k += 16) {
+              const auto fragment = [&](int tile, int m) {
+                const int begin = tile * kTile + m * 16;
+                const int offset = kShort ? begin * line + k : k * line + begin;
+                return LoadFragment<!kShort>(stage + offset + lane_offset);
+              };
+              MultiplyFragments(
+                  wanted, [&](int m) { return fragment(i, m); },
+                  [&](int m) { return fragment(j, m); }, sums[u]);
             }
           }
           if constexpr (!kShort) {
             if (first == 0) {
               const float* targets = w.targets + slot * kDepth;
-              for (int k = threadIdx.x; k < order; k += kWarps * kWarpSize) {
-                float sum = w.system.rhs[k];
-#pragma unroll 8
-                for (int j = 0; j < kDepth; ++j) sum += targets[j] * stage[j * line + k];
-                w.system.rhs[k] = sum;
+              for (int k = 2 * threadIdx.x; k < order; k += 2 * kWarps * kWarpSize) {
+                float2 sum = {w.system.rhs[k], w.system.rhs[k + 1]};
+#pragma unroll 2
+                for (int j = 0; j < kDepth; ++j) {
+                  const float2 pair = ReadPair(stage + j * line, k);
+                  sum.x += targets[j] * pair.x;
+                  sum.y += targets[j] * pair.y;
+                }
+                w.system.rhs[k] = sum.x;
+                w.system.rhs[k + 1] = sum.y;
               }
             }
           }
         });
 #pragma unroll
     for (int u = 0; u < kUnits; ++u) {
-      if (first + u * kWarps + warp < num_tiles) finish(tile_row[u], tile_column[u], sums[u]);
+      if (first + u * kWarps + warp < num_tiles) finish(place[u] >> 16, place[u] & 0xffff, sums[u]);
     }
   }
   __syncthreads();
 }
 
-// Scales a raw tile and adds the identity.
-__device__ __forceinline__ void FinishElement(const TileSystem& s, const float* scale, int i, int j,
-                                              int r, int c, float raw) {
-  const int row = i * kTile + r, column = j * kTile + c;
-  float value = raw * scale[row] * scale[column];
-  if (row == column) {
-    value += 1.0f;
-    s.diagonal[row] = value;
+// Adds the identity to an element of a tile, given without it. What is not formed of the tiles on
+// the diagonal mirrors what is.
+__device__ __forceinline__ void FinishElement(const TileSystem& s, int i, int j, int r, int c,
+                                              float value) {
+  constexpr int kHalf = kTile / 2;
+  float* tile = s.tiles + TileIndex(i, j) * kTileFloats;
+  if (i == j) {
+    if (r < kHalf && c >= kHalf) return;
+    if (r >= kHalf && c < kHalf) tile[c * kTileStride + r] = value;
+    if (r == c) {
+      value += 1.0f;
+      s.diagonal[i * kTile + r] = value;
+    }
   }
-  s.tiles[TileIndex(i, j) * kTileFloats + r * kTileStride + c] = value;
+  tile[r * kTileStride + c] = value;
 }
 
 // Fills what every row needs before its system is formed. Ends with a barrier.
 template <int kWarps, bool kShort>
-__device__ __forceinline__ void PrepareRow(const RowProblem& p, const Observations& row, int order,
-                                           float lambda, const SolveLayout& layout,
+__device__ __forceinline__ void PrepareRow(const RowProblem& p, const Observations& observations,
+                                           int32_t row, int order, const SolveLayout& layout,
                                            const Workspace& w) {
-  if (threadIdx.x == 0) *w.system.bad_pivots = 0;
+  const float lambda = p.lambda[row];
+  const HalfScale half = RowScale<kShort>(p, row);
+  if (threadIdx.x == 0) {
+    *w.system.bad_pivots = 0;
+    *w.half = half;
+  }
   for (int k = threadIdx.x; k < layout.padded_factors; k += kWarps * kWarpSize) {
     float value = 0.0f;
     if (k < p.factors) {
       value = InverseRoot(p.unobserved_weight * static_cast<float>(p.eigenvalues[k]) + lambda);
-      if (kShort) value *= value;
+      if (kShort) value *= half.scale;
     }
     w.diagonal[k] = value;
   }
   if constexpr (kShort) {
     for (int j = threadIdx.x; j < order; j += kWarps * kWarpSize) {
       float root = 0.0f, rhs = 0.0f;
-      if (j < row.count) {
-        const float weight = row.Weight(j, p.alpha);
+      if (j < observations.count) {
+        const float weight = Weight(p, observations, j);
         const float inverse = InverseRoot(weight);
-        root = weight * inverse;
-        rhs = row.Target(j, weight, p.unobserved_weight) * inverse;
+        root = weight * inverse * half.inverse;
+        rhs = Target(p, observations, j, weight) * inverse;
       }
       w.scale[j] = root;
       w.system.rhs[j] = rhs;
@@ -123,43 +145,52 @@ __device__ __forceinline__ void PrepareRow(const RowProblem& p, const Observatio
   __syncthreads();
 }
 
-// Writes the solved row. `resident`: every chunk of the panel is still in its stage.
+// Writes the solved row.
 template <int kWarps, int kDepth, bool kShort>
 __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations& row,
                                          const SolveLayout& layout, const Workspace& w,
                                          float* out) {
+  constexpr int kThreads = kWarps * kWarpSize;
   if constexpr (kShort) {
-    const bool resident = layout.slots * kDepth >= layout.padded_factors;
-    for (int k = threadIdx.x; k < p.stride; k += kWarps * kWarpSize) {
-      float sum = 0;
-      if (resident) {
-        const float* column = w.stages + k / kDepth * layout.stage + k % kDepth;
+    for (int j = threadIdx.x; j < row.count; j += kThreads) w.system.rhs[j] *= w.scale[j];
+    __syncthreads();
+    if (layout.slots * kDepth >= layout.padded_factors) {  // the whole panel is still there
+      constexpr int kLine = kDepth + 4;
+      for (int k = 2 * threadIdx.x; k < p.stride; k += 2 * kThreads) {
+        const float* chunk = w.stages + k / kDepth * layout.stage;
+        float2 sum = {0.0f, 0.0f};
+#pragma unroll 4
         for (int j = 0; j < row.count; ++j) {
-          sum += w.scale[j] * w.system.rhs[j] * column[j * (kDepth + 4)];
+          const float2 pair = ReadPair(chunk + j * kLine, k % kDepth);
+          sum.x += w.system.rhs[j] * pair.x;
+          sum.y += w.system.rhs[j] * pair.y;
         }
-      } else {
-        for (int j = 0; j < row.count; ++j) {
-          sum += w.scale[j] * w.system.rhs[j] * p.table[row.ids[j] * p.stride + k];
-        }
+        out[k] = w.diagonal[k] * w.half->inverse * sum.x;
+        out[k + 1] = w.diagonal[k + 1] * w.half->inverse * sum.y;
       }
-      out[k] = w.diagonal[k] * sum;
+    } else {
+      for (int k = threadIdx.x; k < p.stride; k += kThreads) {
+        float sum = 0;
+#pragma unroll 4
+        for (int j = 0; j < row.count; ++j) {
+          sum += w.system.rhs[j] * TableRow(p, row, j)[k];
+        }
+        out[k] = w.diagonal[k] * w.diagonal[k] * w.half->inverse * sum;
+      }
     }
   } else {
-    for (int k = threadIdx.x; k < p.stride; k += kWarps * kWarpSize) {
+    for (int k = threadIdx.x; k < p.stride; k += kThreads) {
       out[k] = w.diagonal[k] * w.system.rhs[k];
     }
   }
 }
 
 // Blocks that registers must leave room for on a multiprocessor.
-constexpr int MinBlocks(int warps) {
-  return warps == 1 ? 12 : warps <= 4 ? 3 : warps <= 10 ? 2 : 1;
-}
+constexpr int MinBlocks(int warps) { return warps == 1 ? 16 : warps <= 4 ? 4 : warps <= 5 ? 3 : 1; }
 
 // Solves the rows of a list, a block a row, blocks taking every gridDim.x-th row.
 // Where the tiles lie is known when compiling, or every access to them would be a generic one.
-// kPasses: 1 with refinement, or 3 without.
-template <int kPasses, int kWarps, int kUnits, int kDepth, bool kShort, bool kTilesInShared>
+template <int kWarps, int kUnits, int kDepth, bool kShort, bool kTilesInShared>
 __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     SolveRowsKernel(RowProblem p, RowList rows, SolveLayout layout, float* global_tiles,
                     ChunkSums chunks) {
@@ -167,11 +198,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
   const Workspace w = LayOut<kDepth, kTilesInShared>(
       layout, reinterpret_cast<float*>(shared),
       kTilesInShared ? nullptr : global_tiles + int64_t{blockIdx.x} * layout.system());
-  // The same in all lanes, and known to be so.
-  const int warp = __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kWarpSize, 0);
-  const int lane = threadIdx.x % kWarpSize;
-  const int count = rows.count_on_device != nullptr ? *rows.count_on_device : rows.count;
-  for (int k = blockIdx.x; k < count; k += gridDim.x) {
+  for (int k = blockIdx.x; k < rows.count; k += gridDim.x) {
     const int32_t row = rows.order[k];
     const Observations observations = ObservationsOf(p, row, 0, RowLength(p, row));
     if (observations.count == 0) {
@@ -184,8 +211,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     TileSystem system = w.system;
     system.blocks = order / kTile;
     system.used = kShort ? observations.count : p.factors;
-    PrepareRow<kWarps, kShort>(p, observations, order, p.lambda[row], layout, w);
-    const float* scale = kShort ? w.scale : w.diagonal;
+    PrepareRow<kWarps, kShort>(p, observations, row, order, layout, w);
     if (!kShort && chunks.chunk_begin != nullptr) {
       // Added in the order of the chunks.
       const int64_t base = chunks.chunk_begin[0];
@@ -199,7 +225,8 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
           sum += chunks.sums[chunk * chunks.stride + tile * kTileFloats + r * kTileStride + c];
         }
         const int i = TileRow(tile);
-        FinishElement(system, scale, i, tile - TileIndex(i, 0), r, c, sum);
+        FinishElement(system, i, tile - TileIndex(i, 0), r, c,
+                      sum * w.half->inverse * w.half->inverse);
       }
       for (int e = threadIdx.x; e < order; e += kWarps * kWarpSize) {
         float sum = 0;
@@ -210,28 +237,17 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
       }
       __syncthreads();
     } else {
-      FormTiles<kPasses, kWarps, kUnits, kDepth, kShort>(
-          p, observations, layout, w, order, warp, lane, [&](int i, int j, const TileSum& sum) {
-            ForEachElement(sum, lane, [&](int r, int c, float value) {
-              FinishElement(system, scale, i, j, r, c, value);
+      FormTiles<kWarps, kUnits, kDepth, kShort, !kTilesInShared>(
+          p, observations, layout, w, order, [&](int i, int j, const TileSum& sum) {
+            ForEachElement(sum, LaneIndex(), [&](int r, int c, float raw) {
+              const float value = kShort ? raw * w.scale[i * kTile + r] * w.scale[j * kTile + c]
+                                         : raw * w.half->inverse * w.half->inverse;
+              FinishElement(system, i, j, r, c, value);
             });
           });
     }
-    if constexpr (!kShort) {
-      for (int e = threadIdx.x; e < order; e += kWarps * kWarpSize) system.rhs[e] *= scale[e];
-      __syncthreads();
-    }
-    if constexpr (kPasses == 1) {
-      if (!SolveRefined<kWarps, kDepth, kShort>(p, observations, layout, w, system, order, warp,
-                                                lane)) {
-        if (threadIdx.x == 0) rows.hard[atomicAdd(rows.num_hard, 1)] = row;
-        __syncthreads();
-        continue;
-      }
-    } else {
-      Factor<kPasses, kWarps>(system, warp, lane);
-      Substitute<kWarps>(system, warp, lane);
-    }
+    Factor<kWarps>(system);
+    Substitute<kWarps>(system);
     const int32_t solved = rows.order[k];  // again: not worth a register until here
     if (threadIdx.x == 0 && *system.bad_pivots > 0) {
       rows.failed[atomicAdd(rows.num_failed, 1)] = solved;
@@ -248,16 +264,15 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     SumChunksKernel(RowProblem p, SolveLayout layout, int num_chunks, ChunkSums chunks) {
   PENCHANT_SHARED(shared);
   const Workspace w = LayOut<kDepth, false>(layout, reinterpret_cast<float*>(shared), nullptr);
-  const int warp = __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kWarpSize, 0);
-  const int lane = threadIdx.x % kWarpSize;
   const int order = layout.padded_factors;
   for (int k = blockIdx.x; k < num_chunks; k += gridDim.x) {
     const RowChunk chunk = chunks.chunks[k];
+    const Observations observations = ObservationsOf(p, chunk.row, chunk.first, chunk.count);
+    PrepareRow<kWarps, false>(p, observations, chunk.row, order, layout, w);
     float* sums = chunks.sums + k * chunks.stride;
-    FormTiles<3, kWarps, kUnits, kDepth, false>(
-        p, ObservationsOf(p, chunk.row, chunk.first, chunk.count), layout, w, order, warp, lane,
-        [&](int i, int j, const TileSum& sum) {
-          ForEachElement(sum, lane, [&](int r, int c, float value) {
+    FormTiles<kWarps, kUnits, kDepth, false, (kUnits > 1)>(
+        p, observations, layout, w, order, [&](int i, int j, const TileSum& sum) {
+          ForEachElement(sum, LaneIndex(), [&](int r, int c, float value) {
             sums[TileIndex(i, j) * kTileFloats + r * kTileStride + c] = value;
           });
         });

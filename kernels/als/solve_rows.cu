@@ -11,6 +11,21 @@ constexpr int64_t kResidentPanelBytes = 56 << 10;
 
 int RoundUpToTile(int64_t n) { return static_cast<int>(DivideUp(n, kTile)) * kTile; }
 
+// The largest |value| of each listed row, a warp a row.
+__global__ void LargestValues(const int64_t* offsets, const float* values, const int32_t* rows,
+                              int64_t count, float* largest) {
+  const int64_t warp = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) / kWarpSize;
+  const int lane = threadIdx.x % kWarpSize;
+  if (warp >= count) return;
+  const int32_t row = rows[warp];
+  float most = 0.0f;
+  for (int64_t k = offsets[row] + lane; k < offsets[row + 1]; k += kWarpSize) {
+    most = fmaxf(most, fabsf(values[k]));
+  }
+  most = MaxOverWarp(most);
+  if (lane == 0) largest[row] = most;
+}
+
 __global__ void RowLambda(const int64_t* offsets, int64_t rows, double regularization,
                           double unobserved, double power, float* lambda) {
   const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
@@ -27,62 +42,45 @@ struct Launcher {
   const CudaRowPlan& plan;
   int64_t factors;
 
-  SolveLayout Layout(int order, bool short_side, int depth, bool refined, int threads) const {
+  template <int kDepth, bool kShort>
+  SolveLayout Layout(int order, int64_t longest) const {
     SolveLayout layout{};
-    layout.refined = refined;
-    layout.threads = threads;
     layout.order = order;
     layout.padded_factors = RoundUpToTile(factors);
-    layout.stage = short_side ? order * (depth + 4) : depth * (layout.padded_factors + 8);
+    const int rows = order == kTile && longest <= kTile / 2 ? kTile / 2 : order;
+    layout.stage = (kShort ? rows : kDepth) * StageLine<kDepth, kShort>(layout.padded_factors);
+    while (4 << layout.line_bits < layout.padded_factors) ++layout.line_bits;
     layout.system_in_shared = true;
-    const int chunks = layout.padded_factors / depth;
+    const int chunks = layout.padded_factors / kDepth;
     layout.slots = chunks;
-    const auto bytes = [&] { return layout.total(depth) * static_cast<int64_t>(sizeof(float)); };
-    if (!short_side || chunks > 2) {
-      if (!short_side || bytes() > kResidentPanelBytes) layout.slots = 2;
+    const auto bytes = [&] { return layout.total(kDepth) * static_cast<int64_t>(sizeof(float)); };
+    if (!kShort || chunks > 2) {
+      if (!kShort || bytes() > kResidentPanelBytes) layout.slots = 2;
     }
     layout.system_in_shared = bytes() <= context.cuda()->facts().shared_bytes;
     return layout;
   }
 
-  // The rows of a part. Refinement gathers a row twice, which pays where the tensor cores bind: for
-  // the largest systems (bench/gpu_model.py). Those are solved in one pass and refined, then what
-  // that leaves in three passes; smaller ones and rows in chunks in three passes at once.
   template <int kWarps, int kUnits, int kDepth, bool kShort>
   void Solve(const CudaRowPart& part, int order, const ChunkSums& chunks) const {
     RowList list = rows;
     list.order += part.begin;
     list.count = static_cast<int>(part.end - part.begin);
-    if constexpr (kUnits > 1) {
-      if (!part.in_chunks) {
-        // A part's hard rows have its own place in the list, and its own counter.
-        list.hard += part.begin;
-        list.num_hard += &part - plan.parts.data();
-        SolveIn<1, kWarps, kUnits, kDepth, kShort>(list, order, chunks);
-        list.count_on_device = list.num_hard;
-        list.order = list.hard;
-      }
-    }
-    SolveIn<3, kWarps, kUnits, kDepth, kShort>(list, order, chunks);
-  }
-
-  template <int kPasses, int kWarps, int kUnits, int kDepth, bool kShort>
-  void SolveIn(const RowList& list, int order, const ChunkSums& chunks) const {
-    const SolveLayout layout = Layout(order, kShort, kDepth, kPasses == 1, kWarps * kWarpSize);
+    const SolveLayout layout = Layout<kDepth, kShort>(order, part.longest);
     // Only the largest block's tiles may be too many for shared memory.
     if constexpr (kWarps * kUnits > 10) {
       if (!layout.system_in_shared) {
-        return Launch<kPasses, kWarps, kUnits, kDepth, kShort, false>(list, layout, chunks);
+        return Launch<kWarps, kUnits, kDepth, kShort, false>(list, layout, chunks);
       }
     }
-    Launch<kPasses, kWarps, kUnits, kDepth, kShort, true>(list, layout, chunks);
+    Launch<kWarps, kUnits, kDepth, kShort, true>(list, layout, chunks);
   }
 
-  template <int kPasses, int kWarps, int kUnits, int kDepth, bool kShort, bool kTilesInShared>
+  template <int kWarps, int kUnits, int kDepth, bool kShort, bool kTilesInShared>
   void Launch(const RowList& list, const SolveLayout& layout, const ChunkSums& chunks) const {
     LaunchShape shape{0, kWarps * kWarpSize,
                       layout.total(kDepth) * static_cast<int64_t>(sizeof(float))};
-    const auto kernel = SolveRowsKernel<kPasses, kWarps, kUnits, kDepth, kShort, kTilesInShared>;
+    const auto kernel = SolveRowsKernel<kWarps, kUnits, kDepth, kShort, kTilesInShared>;
     shape.blocks = ResidentBlocks(context, kernel, shape, list.count);
     DeviceBuffer<float> tiles;
     if (!kTilesInShared) {
@@ -91,7 +89,7 @@ struct Launcher {
       tiles = DeviceBuffer<float>(context, shape.blocks * layout.system());
     }
     const std::string name =
-        internal::Concat("SolveRowsKernel<", kPasses, ", ", kWarps, ", ", kUnits, ", ", kDepth,
+        internal::Concat("SolveRowsKernel<", kWarps, ", ", kUnits, ", ", kDepth,
                          kShort ? ", true" : ", false", kTilesInShared ? ", true>" : ", false>");
     PENCHANT_LAUNCH_NAMED(context, name.c_str(), shape, kernel, problem, list, layout, tiles.data(),
                           chunks);
@@ -99,7 +97,7 @@ struct Launcher {
 
   template <int kWarps, int kUnits, int kDepth>
   void SumChunks(int order, int64_t count, const ChunkSums& chunks) const {
-    SolveLayout layout = Layout(order, false, kDepth, false, kWarps * kWarpSize);
+    SolveLayout layout = Layout<kDepth, false>(order, kChunkObservations);
     layout.system_in_shared = false;  // the tiles go straight to global memory
     LaunchShape shape{0, kWarps * kWarpSize,
                       layout.total(kDepth) * static_cast<int64_t>(sizeof(float))};
@@ -119,7 +117,7 @@ struct Launcher {
     } else if (order <= 64) {
       call.template operator()<4, 1, 32>();
     } else if (order <= 128) {
-      call.template operator()<10, 1, 16>();
+      call.template operator()<5, 2, 16>();
     } else {
       call.template operator()<12, 3, 16>();
     }
@@ -179,6 +177,17 @@ std::shared_ptr<const SolveReport> SolveRows(Context& context, const AlsObjectiv
                   rows.rows, objective.regularization,
                   objective.unobserved_weight * static_cast<double>(rows.cols),
                   objective.regularization_power, lambda.data());
+  // Only the long side asks for these, and the plan lists its rows first.
+  DeviceBuffer<float> largest(context, rows.values != nullptr ? rows.rows : 0);
+  if (rows.values != nullptr) {
+    int64_t long_rows = 0;
+    for (const CudaRowPart& part : cuda.parts) {
+      if (!part.short_side) long_rows = part.end;
+    }
+    PENCHANT_LAUNCH(context, (LaunchShape{DivideUp(long_rows * kWarpSize, 256), 256}),
+                    LargestValues, rows.offsets, rows.values, cuda.order.data(), long_rows,
+                    largest.data());
+  }
   DeviceBuffer<int32_t> failed(context, rows.rows);
   DeviceBuffer<int> num_failed(context, 1);
   const RowProblem problem{fixed.table.data,
@@ -189,26 +198,23 @@ std::shared_ptr<const SolveReport> SolveRows(Context& context, const AlsObjectiv
                            rows.indices,
                            rows.values,
                            lambda.data(),
+                           rows.values != nullptr ? largest.data() : nullptr,
                            static_cast<float>(objective.alpha),
                            static_cast<float>(objective.unobserved_weight),
                            out.data};
-  DeviceBuffer<int32_t> hard(context, rows.rows);
-  DeviceBuffer<int> num_hard(context, static_cast<int64_t>(cuda.parts.size()));
-  const RowList list{cuda.order.data(), static_cast<int>(rows.rows),
-                     nullptr,           hard.data(),
-                     num_hard.data(),   failed.data(),
+  const RowList list{cuda.order.data(), static_cast<int>(rows.rows), failed.data(),
                      num_failed.data()};
   const Launcher launcher{context, problem, list, cuda, fixed.table.cols};
-  int64_t largest = 1;
+  int64_t longest_side = 1;
   for (const CudaRowPart& part : cuda.parts) {
     if (part.in_chunks) {
       launcher.SolvePartInChunks(part);
     } else {
       launcher.SolvePart(part);
     }
-    largest = std::max(largest, std::min(part.longest, fixed.table.cols));
+    longest_side = std::max(longest_side, std::min(part.longest, fixed.table.cols));
   }
-  const int64_t scratch_stride = largest * largest + largest;
+  const int64_t scratch_stride = longest_side * longest_side + longest_side;
   DeviceBuffer<double> scratch(context, kDoubleBlocks * scratch_stride);
   DeviceBuffer<DoubleStatus> status(context, 1);
   PENCHANT_LAUNCH(context, (LaunchShape{1, 1}), ResetStatus, status.data());

@@ -44,6 +44,8 @@ __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* dia
   }
   bool good = true;
   float scale = 1.0f;
+  // Where at most half of the rows are in use, the right half is zero and stays so.
+  const int last = used > kTile / 2 ? kTile : kTile / 2;
 #pragma unroll
   for (int c = 0; c < kTile; ++c) {
     if (c >= used) break;
@@ -52,6 +54,7 @@ __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* dia
     if (lane == c) {
 #pragma unroll
       for (int k = 0; k < kTile; k += 4) {
+        if (k >= last) break;
         *reinterpret_cast<float4*>(pivot_row + k) = {row[k], row[k + 1], row[k + 2], row[k + 3]};
       }
     }
@@ -60,9 +63,11 @@ __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* dia
     const bool sound = pivot > PivotFloor(diagonal[c]);  // false for NaN too
     good &= sound;
     const float inverse_root = InverseRoot(sound ? pivot : 1.0f);
-    const float factor = lane > c ? pivot_row[lane] * inverse_root * inverse_root : 0.0f;
+    const float factor =
+        lane > c && lane < last ? pivot_row[lane] * inverse_root * inverse_root : 0.0f;
 #pragma unroll
     for (int k = 0; k < kTile; k += 4) {
+      if (k >= last) break;
       const float4 four = *reinterpret_cast<const float4*>(pivot_row + k);
       row[k] -= factor * four.x;
       row[k + 1] -= factor * four.y;
@@ -105,23 +110,29 @@ __device__ __forceinline__ float TransposedTileTimesVector(const float* tile, co
 
 // Factors the system in place with all warps of the block: diagonal tiles become the inverses of
 // their factors. Ends with a barrier.
-template <int kPasses, int kWarps>
-__device__ __forceinline__ void Factor(const TileSystem& s, int warp, int lane) {
+template <int kWarps>
+__device__ __forceinline__ void Factor(const TileSystem& s) {
+  const int warp = WarpIndex(), lane = LaneIndex();
+  // The largest entry S is one on the diagonal. It bounds the tiles, its root the factor's; and
+  // those of the inverses are at most 1, as pivots are at least 1.
+  float largest = 1.0f;
+  for (int i = lane; i < s.blocks * kTile; i += kWarpSize) largest = fmaxf(largest, s.diagonal[i]);
+  largest = MaxOverWarp(largest);
+  const HalfScale factor = HalfScaleFor(largest), entry = HalfScaleFor(largest * largest);
+  const HalfScale inverse = HalfScaleFor(1.0f);
   for (int j = 0; j < s.blocks; ++j) {
     float* diagonal = s.tiles + TileIndex(j, j) * kTileFloats;
-    for (int i = j + warp; i < s.blocks; i += kWarps) {
+    for (int i = j + warp; j > 0 && i < s.blocks; i += kWarps) {
       float* tile = s.tiles + TileIndex(i, j) * kTileFloats;
       TileSum sum;
       Clear(sum);
       for (int k = 0; k < j; ++k) {
-        const float* left = s.tiles + TileIndex(i, k) * kTileFloats;
-        const float* right = s.tiles + TileIndex(j, k) * kTileFloats;
-        MultiplyTile<kPasses, kTile>(
-            lane, [&](int r, int c) { return left[r * kTileStride + c]; },
-            [&](int r, int c) { return right[r * kTileStride + c]; }, sum);
+        MultiplyTiles(s.tiles + TileIndex(i, k) * kTileFloats, factor.scale,
+                      s.tiles + TileIndex(j, k) * kTileFloats, factor.scale, lane, sum);
       }
-      ForEachElement(sum, lane,
-                     [&](int r, int c, float value) { tile[r * kTileStride + c] -= value; });
+      ForEachElement(sum, lane, [&](int r, int c, float value) {
+        tile[r * kTileStride + c] -= value * factor.inverse * factor.inverse;
+      });
     }
     __syncthreads();
     if (warp == 0) {
@@ -134,12 +145,11 @@ __device__ __forceinline__ void Factor(const TileSystem& s, int warp, int lane) 
       float* tile = s.tiles + TileIndex(i, j) * kTileFloats;
       TileSum sum;
       Clear(sum);
-      MultiplyTile<kPasses, kTile>(
-          lane, [&](int r, int c) { return tile[r * kTileStride + c]; },
-          [&](int r, int c) { return diagonal[r * kTileStride + c]; }, sum);
+      MultiplyTiles(tile, entry.scale, diagonal, inverse.scale, lane, sum);
       __syncwarp();
-      ForEachElement(sum, lane,
-                     [&](int r, int c, float value) { tile[r * kTileStride + c] = value; });
+      ForEachElement(sum, lane, [&](int r, int c, float value) {
+        tile[r * kTileStride + c] = value * entry.inverse * inverse.inverse;
+      });
     }
     __syncthreads();
   }
@@ -147,7 +157,8 @@ __device__ __forceinline__ void Factor(const TileSystem& s, int warp, int lane) 
 
 // Replaces rhs by the solution of a factored system, with all warps. Ends with a barrier.
 template <int kWarps>
-__device__ __forceinline__ void Substitute(const TileSystem& s, int warp, int lane) {
+__device__ __forceinline__ void Substitute(const TileSystem& s) {
+  const int warp = WarpIndex(), lane = LaneIndex();
   for (int j = 0; j < s.blocks; ++j) {
     if (warp == 0) {
       const float* diagonal = s.tiles + TileIndex(j, j) * kTileFloats;

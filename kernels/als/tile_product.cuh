@@ -1,8 +1,11 @@
-// 32 x 32 tiles of symmetric systems, multiplied by one warp on the tensor cores.
+// 32 x 32 tiles of symmetric systems, multiplied by one warp on the tensor cores with float32's
+// accuracy: every operand is scaled into the range of halves and split into the sum of two (22 bits
+// together), and three of the four products are summed (Ootomo and Yokota 2022, "Recovering single
+// precision accuracy from Tensor Cores"). TF32 has as many bits as a half and half its speed,
+// bfloat16 three fewer.
 //
-// In three passes (3xTF32) every operand is split into a rounded TF32 value and what is left of it,
-// and three of the four products are summed in float32, which keeps float32's accuracy. In one pass
-// operands are rounded only: 1e-4 of accuracy, for solvers that refine what they get.
+// Tensor cores drop the digits that do not fit into their sums, always towards zero. So they sum
+// few terms, and float32 adders, which round, sum the rest.
 #ifndef PENCHANT_KERNELS_ALS_TILE_PRODUCT_CUH_
 #define PENCHANT_KERNELS_ALS_TILE_PRODUCT_CUH_
 
@@ -63,48 +66,118 @@ __device__ __forceinline__ void ForEachElement(const TileSum& sum, int lane, Vis
   }
 }
 
-// x = big + rest, both as mma takes them; in one pass big alone.
-template <int kPasses>
-__device__ __forceinline__ void Split(float x, uint32_t& big, uint32_t& rest) {
-  static_assert(kPasses == 1 || kPasses == 3);
-  big = RoundForTf32(x);
-  if constexpr (kPasses == 3) {
-    big &= ~0x1fffu;
-    rest = RoundForTf32(x - __uint_as_float(big));
-  }
+// The power of two that takes numbers into the range of halves, and its inverse.
+struct HalfScale {
+  float scale, inverse;
+};
+
+// For numbers whose squares are at most `square`: they come to 2^14 at most, and keep all of 22
+// bits down to a 2^16th of that. What smaller ones lose is nothing beside a system's identity.
+__device__ __forceinline__ HalfScale HalfScaleFor(float square) {
+  const int exponent = max(static_cast<int>(__float_as_uint(square) >> 23), 64);
+  const int power = 14 - (exponent - 125) / 2;
+  return {__uint_as_float(static_cast<uint32_t>(127 + power) << 23),
+          __uint_as_float(static_cast<uint32_t>(127 - power) << 23)};
 }
 
-// sum(r, c) += sum over k < kDepth of a(r, k) b(c, k), where a and b read one element each.
-template <int kPasses, int kDepth, typename ReadA, typename ReadB>
-__device__ __forceinline__ void MultiplyTile(int lane, ReadA a, ReadB b, TileSum& sum) {
-  const int g = lane / 4, t = lane % 4;
+// A 16 x 16 piece as mma takes it: high + low.
+struct HalfFragment {
+  uint32_t high[4], low[4];
+};
+
+__device__ __forceinline__ void SplitPair(float first, float second, uint32_t& high,
+                                          uint32_t& low) {
+  high = PackHalves(first, second);
+  const float2 rounded = UnpackHalves(high);
+  low = PackHalves(first - rounded.x, second - rounded.y);
+}
+
+// Columns of gathered rows lie in eights, highs first, then lows: in place of their floats.
+inline constexpr int kHalvesUnit = 8;
+inline constexpr int kLowHalves = 4;  // floats from an eight's highs to its lows
+
+template <bool kTransposed>
+__device__ __forceinline__ HalfFragment LoadFragment(const float* lane_row) {
+  HalfFragment fragment;
+  LoadMatrices<kTransposed>(lane_row, fragment.high);
+  LoadMatrices<kTransposed>(lane_row + kLowHalves, fragment.low);
+  return fragment;
+}
+
+// sum (16 x 8) += a (16 x 16) times the transposed rows [8 kBlock, 8 kBlock + 8) of b.
+template <int kBlock>
+__device__ __forceinline__ void Multiply(const HalfFragment& a, const HalfFragment& b,
+                                         float (&sum)[4]) {
+  float part[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+  MmaHalf(part, a.low, b.high[kBlock], b.high[kBlock + 2]);
+  MmaHalf(part, a.high, b.low[kBlock], b.low[kBlock + 2]);
+  MmaHalf(part, a.high, b.high[kBlock], b.high[kBlock + 2]);
+#pragma unroll
+  for (int e = 0; e < 4; ++e) sum[e] += part[e];
+}
+
+// What of a tile is wanted.
+enum class TilePart {
+  kAll,
+  kLower,   // of a tile on the diagonal, without the 16 x 16 right above
+  kCorner,  // of such a tile, the 16 x 16 left above
+};
+
+// sum += 16 columns of 32 rows times those of others, transposed, where row(i) and column(i) give
+// the fragments of rows [16 i, 16 i + 16). On the diagonal both are the same.
+template <typename Row, typename Column>
+__device__ __forceinline__ void MultiplyFragments(TilePart wanted, Row row, Column column,
+                                                  TileSum& sum) {
+  const HalfFragment above = row(0);
+  if (wanted == TilePart::kCorner) {
+    Multiply<0>(above, above, sum.part[0][0]);
+    Multiply<1>(above, above, sum.part[0][1]);
+    return;
+  }
+  const HalfFragment below = row(1);
+  if (wanted == TilePart::kLower) {
+    Multiply<0>(above, above, sum.part[0][0]);
+    Multiply<1>(above, above, sum.part[0][1]);
+    Multiply<0>(below, above, sum.part[1][0]);
+    Multiply<1>(below, above, sum.part[1][1]);
+    Multiply<0>(below, below, sum.part[1][2]);
+    Multiply<1>(below, below, sum.part[1][3]);
+    return;
+  }
+  const HalfFragment left = column(0);
+  Multiply<0>(above, left, sum.part[0][0]);
+  Multiply<1>(above, left, sum.part[0][1]);
+  Multiply<0>(below, left, sum.part[1][0]);
+  Multiply<1>(below, left, sum.part[1][1]);
+  const HalfFragment right = column(1);
+  Multiply<0>(above, right, sum.part[0][2]);
+  Multiply<1>(above, right, sum.part[0][3]);
+  Multiply<0>(below, right, sum.part[1][2]);
+  Multiply<1>(below, right, sum.part[1][3]);
+}
+
+// Rows [16 m, 16 m + 16), columns [k, k + 16) of a tile of floats.
+__device__ __forceinline__ HalfFragment SplitFragment(const float* tile, int m, int k, float scale,
+                                                      int lane) {
+  HalfFragment fragment;
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const int row = m * 16 + lane / 4 + i % 2 * 8, column = k + lane % 4 * 2 + i / 2 * 8;
+    const float2 pair = *reinterpret_cast<const float2*>(tile + row * kTileStride + column);
+    SplitPair(pair.x * scale, pair.y * scale, fragment.high[i], fragment.low[i]);
+  }
+  return fragment;
+}
+
+// sum += a b' of two tiles of floats, each scaled for halves.
+__device__ __forceinline__ void MultiplyTiles(const float* a, float a_scale, const float* b,
+                                              float b_scale, int lane, TileSum& sum) {
   // Not unrolled: a step's fragments fill the registers, and other warps hide its latency.
 #pragma unroll 1
-  for (int k = 0; k < kDepth; k += 8) {
-    uint32_t b_big[4][2], b_rest[4][2];
-#pragma unroll
-    for (int n = 0; n < 4; ++n) {
-#pragma unroll
-      for (int h = 0; h < 2; ++h) {
-        Split<kPasses>(b(n * 8 + g, k + t + 4 * h), b_big[n][h], b_rest[n][h]);
-      }
-    }
-#pragma unroll
-    for (int m = 0; m < 2; ++m) {
-      uint32_t a_big[4], a_rest[4];
-#pragma unroll
-      for (int h = 0; h < 4; ++h) {
-        Split<kPasses>(a(m * 16 + g + h % 2 * 8, k + t + h / 2 * 4), a_big[h], a_rest[h]);
-      }
-#pragma unroll
-      for (int n = 0; n < 4; ++n) {
-        if constexpr (kPasses == 3) {
-          MmaTf32(sum.part[m][n], a_rest, b_big[n]);
-          MmaTf32(sum.part[m][n], a_big, b_rest[n]);
-        }
-        MmaTf32(sum.part[m][n], a_big, b_big[n]);
-      }
-    }
+  for (int k = 0; k < kTile; k += 16) {
+    MultiplyFragments(
+        TilePart::kAll, [&](int m) { return SplitFragment(a, m, k, a_scale, lane); },
+        [&](int m) { return SplitFragment(b, m, k, b_scale, lane); }, sum);
   }
 }
 

@@ -60,6 +60,14 @@ __device__ __forceinline__ T SumOverWarp(T value) {
   return value;
 }
 
+__device__ __forceinline__ float MaxOverWarp(float value) {
+#pragma unroll
+  for (int lanes = kWarpSize / 2; lanes > 0; lanes /= 2) {
+    value = fmaxf(value, __shfl_xor_sync(kAllLanes, value, lanes));
+  }
+  return value;
+}
+
 // Elements that other threads may move at the same time.
 __device__ __forceinline__ float LoadRelaxed(const float* from) {
 #ifdef PENCHANT_CUDA_ON_HOST

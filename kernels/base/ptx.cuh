@@ -7,6 +7,13 @@
 
 #include <cstdint>
 
+#ifdef PENCHANT_CUDA_ON_HOST
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <vector>
+#endif
+
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
 #ifndef PENCHANT_CUDA_ON_HOST
@@ -30,20 +37,73 @@ __device__ __forceinline__ void WaitForCopies() {
   asm volatile("cp.async.wait_group %0;\n" ::"n"(kLeft) : "memory");
 }
 
-// c (16 x 8) += a (16 x 8) b (8 x 8), one warp. With g = lane / 4, t = lane % 4:
-// a = rows g, g + 8 at column t, then at t + 4; b = rows t, t + 4 of column g;
-// c = row g columns 2t, 2t + 1, then row g + 8.
-__device__ __forceinline__ void MmaTf32(float (&c)[4], const uint32_t (&a)[4],
-                                        const uint32_t (&b)[2]) {
+// c (16 x 8) += a (16 x 16) b (16 x 8) of halves, one warp. A register holds two neighbours along
+// the contraction. With g = lane / 4, t = lane % 4: a = rows g, g + 8 at columns 2t, then at 2t +
+// 8; b = rows 2t, then 2t + 8, of column g; c = row g columns 2t, 2t + 1, then row g + 8.
+__device__ __forceinline__ void MmaHalf(float (&c)[4], const uint32_t (&a)[4], uint32_t b_begin,
+                                        uint32_t b_end) {
   asm volatile(
-      "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
       "{%0,%1,%2,%3};\n"
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b_begin), "r"(b_end));
+}
+
+// Four 8 x 8 matrices of halves from shared memory, one warp: lane i gives the address of row i % 8
+// of matrix i / 8 (16 bytes), and gets of each matrix row g, columns 2t and 2t + 1; transposed:
+// rows 2t and 2t + 1 of column g.
+template <bool kTransposed>
+__device__ __forceinline__ void LoadMatrices(const void* shared_row, uint32_t (&out)[4]) {
+  const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(shared_row));
+  if constexpr (kTransposed) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];\n"
+                 : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3])
+                 : "r"(address)
+                 : "memory");
+  } else {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];\n"
+                 : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3])
+                 : "r"(address)
+                 : "memory");
+  }
+}
+
+// Two floats rounded to halves, the first in the low 16 bits.
+__device__ __forceinline__ uint32_t PackHalves(float first, float second) {
+  uint32_t pair;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;\n" : "=r"(pair) : "f"(second), "f"(first));
+  return pair;
+}
+__device__ __forceinline__ float2 UnpackHalves(uint32_t pair) {
+  float2 both;
+  asm("{ .reg .b16 first, second; mov.b32 {first, second}, %2; cvt.f32.f16 %0, first; "
+      "cvt.f32.f16 %1, second; }\n"
+      : "=f"(both.x), "=f"(both.y)
+      : "r"(pair));
+  return both;
+}
+
+// Has what depends on `x` computed here, not earlier and kept in registers until now.
+__device__ __forceinline__ void ComputeAnew(int& x) { asm volatile("" : "+r"(x)); }
+
+// The thread's place in its warp: asked of the hardware each time, so that it takes no register
+// between.
+__device__ __forceinline__ int LaneIndex() {
+  int lane;
+  asm volatile("mov.u32 %0, %%laneid;\n" : "=r"(lane));
+  return lane;
+}
+
+// The warp's place in its block: the same in all lanes, and known to be so.
+__device__ __forceinline__ int WarpIndex() {
+  return __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kWarpSize, 0);
 }
 
 #else
 
+inline void ComputeAnew(int&) {}
+inline int WarpIndex() { return static_cast<int>(threadIdx.x) / kWarpSize; }
+inline int LaneIndex() { return static_cast<int>(threadIdx.x) % kWarpSize; }
 inline void CopyAsync16(void* shared, const void* global, bool copy) {
   // The bytes may arrive from now on: nobody may still read, nor yet read, what was there.
   auto* words = static_cast<uint32_t*>(shared);
@@ -61,7 +121,32 @@ inline void WaitForCopies() {
   }
 }
 
-inline void MmaTf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+// What the tensor cores make of an exact sum: its digits beyond float's are dropped, not rounded.
+inline float DropDigits(double sum) {
+  const auto nearest = static_cast<float>(sum);
+  const bool too_far = sum > 0 ? double{nearest} > sum : double{nearest} < sum;
+  return too_far ? std::nextafterf(nearest, 0.0f) : nearest;
+}
+
+inline uint32_t PackHalves(float first, float second) {
+  const auto bits = [](float x) {
+    return uint32_t{std::bit_cast<uint16_t>(static_cast<_Float16>(x))};
+  };
+  return bits(first) | bits(second) << 16;
+}
+inline float2 UnpackHalves(uint32_t pair) {
+  // Looked up: without hardware for it a conversion is a call.
+  static const std::vector<float> values = [] {
+    std::vector<float> all(1 << 16);
+    for (size_t bits = 0; bits < all.size(); ++bits) {
+      all[bits] = static_cast<float>(std::bit_cast<_Float16>(static_cast<uint16_t>(bits)));
+    }
+    return all;
+  }();
+  return {values[pair & 0xffff], values[pair >> 16]};
+}
+
+inline void MmaHalf(float (&c)[4], const uint32_t (&a)[4], uint32_t b_begin, uint32_t b_end,
                     cuda_host::Location where = cuda_host::Location::current()) {
   struct In {
     float c[4];
@@ -71,42 +156,64 @@ inline void MmaTf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2
     in.c[i] = c[i];
     in.a[i] = a[i];
   }
-  in.b[0] = b[0];
-  in.b[1] = b[1];
-  cuda_host::WarpOperation(
-      kAllLanes, "mma", where, &in, sizeof(in), c, sizeof(c), [](unsigned, cuda_host::Lane* lanes) {
-        // The hardware ignores the low 13 bits of its operands.
-        float left[16][8], right[8][8];
-        const auto value = [](uint32_t bits) { return __uint_as_float(bits & ~0x1fffu); };
-        for (int l = 0; l < 32; ++l) {
-          const auto* lane = reinterpret_cast<const In*>(lanes[l].in);
-          const int g = l / 4, t = l % 4;
-          left[g][t] = value(lane->a[0]);
-          left[g + 8][t] = value(lane->a[1]);
-          left[g][t + 4] = value(lane->a[2]);
-          left[g + 8][t + 4] = value(lane->a[3]);
-          right[t][g] = value(lane->b[0]);
-          right[t + 4][g] = value(lane->b[1]);
-        }
-        for (int l = 0; l < 32; ++l) {
-          const auto* lane = reinterpret_cast<const In*>(lanes[l].in);
-          auto* out = reinterpret_cast<float*>(lanes[l].out);
-          const int g = l / 4, t = l % 4;
-          for (int i = 0; i < 4; ++i) {
-            const int row = g + i / 2 * 8, column = 2 * t + i % 2;
-            float sum = lane->c[i];
-            for (int k = 0; k < 8; ++k) sum += left[row][k] * right[k][column];
-            out[i] = sum;
-          }
-        }
-      });
+  in.b[0] = b_begin;
+  in.b[1] = b_end;
+  cuda_host::WarpOperation(kAllLanes, "mma", where, &in, sizeof(in), c, sizeof(c),
+                           [](unsigned, cuda_host::Lane* lanes) {
+                             float left[16][16], right[16][8];
+                             for (int l = 0; l < 32; ++l) {
+                               const auto* lane = reinterpret_cast<const In*>(lanes[l].in);
+                               const int g = l / 4, t = l % 4;
+                               for (int i = 0; i < 4; ++i) {
+                                 const float2 pair = UnpackHalves(lane->a[i]);
+                                 left[g + i % 2 * 8][2 * t + i / 2 * 8] = pair.x;
+                                 left[g + i % 2 * 8][2 * t + i / 2 * 8 + 1] = pair.y;
+                               }
+                               for (int i = 0; i < 2; ++i) {
+                                 const float2 pair = UnpackHalves(lane->b[i]);
+                                 right[2 * t + i * 8][g] = pair.x;
+                                 right[2 * t + i * 8 + 1][g] = pair.y;
+                               }
+                             }
+                             for (int l = 0; l < 32; ++l) {
+                               const auto* lane = reinterpret_cast<const In*>(lanes[l].in);
+                               auto* out = reinterpret_cast<float*>(lanes[l].out);
+                               for (int i = 0; i < 4; ++i) {
+                                 const int row = l / 4 + i / 2 * 8, column = l % 4 * 2 + i % 2;
+                                 double sum = lane->c[i];
+                                 for (int k = 0; k < 16; ++k)
+                                   sum += double{left[row][k]} * double{right[k][column]};
+                                 out[i] = DropDigits(sum);
+                               }
+                             }
+                           });
+}
+
+template <bool kTransposed>
+void LoadMatrices(const void* shared_row, uint32_t (&out)[4],
+                  cuda_host::Location where = cuda_host::Location::current()) {
+  uint32_t row[4];  // read by its own lane, so that the sanitizers see it
+  std::memcpy(row, shared_row, sizeof(row));
+  cuda_host::WarpOperation(kAllLanes, "ldmatrix", where, row, sizeof(row), out, sizeof(out),
+                           [](unsigned, cuda_host::Lane* lanes) {
+                             for (int l = 0; l < 32; ++l) {
+                               const int g = l / 4, t = l % 4;
+                               for (int m = 0; m < 4; ++m) {
+                                 const auto half = [&](int r, int c) {
+                                   uint16_t bits;
+                                   std::memcpy(&bits, lanes[8 * m + r].in + 2 * c, sizeof(bits));
+                                   return uint32_t{bits};
+                                 };
+                                 const uint32_t pair =
+                                     kTransposed ? half(2 * t, g) | half(2 * t + 1, g) << 16
+                                                 : half(g, 2 * t) | half(g, 2 * t + 1) << 16;
+                                 std::memcpy(lanes[l].out + 4 * m, &pair, sizeof(pair));
+                               }
+                             }
+                           });
 }
 
 #endif  // PENCHANT_CUDA_ON_HOST
-
-// The bits of a finite x such that mma, which ignores the low 13, takes it rounded to TF32 (ties
-// away from zero): cvt.rna does the same with four times the instructions, for infinities' sake.
-__device__ __forceinline__ uint32_t RoundForTf32(float x) { return __float_as_uint(x) + 0x1000u; }
 
 }  // namespace penchant::PENCHANT_CUDA_NAMESPACE
 

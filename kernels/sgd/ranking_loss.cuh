@@ -30,14 +30,6 @@ __device__ __forceinline__ WarpMemory WarpMemoryOf(float* shared, int warp, int6
           reinterpret_cast<int32_t*>(mine + 2 * stride + 2 * list)};
 }
 
-__device__ __forceinline__ float MaxOverWarp(float value) {
-#pragma unroll
-  for (int lanes = kWarpSize / 2; lanes > 0; lanes /= 2) {
-    value = fmaxf(value, __shfl_xor_sync(kAllLanes, value, lanes));
-  }
-  return value;
-}
-
 __device__ __forceinline__ float Sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 __device__ __forceinline__ float Softplus(float x) {
   return x > 0 ? x + log1pf(expf(-x)) : log1pf(expf(x));

@@ -8,7 +8,7 @@
 //   a 32-bit overflow of an offset        aborts likewise
 //   uninitialised shared memory           reads as NaN
 //   an asynchronous copy read too early   reads as NaN; one never waited for aborts
-//   mma operands that were not rounded    lose the digits that the hardware would drop
+//   long sums left to the tensor cores    lose the digits that the hardware drops at every step
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
@@ -236,22 +236,37 @@ TEST_F(MustFailTest, AnAsynchronousCopyReadTooEarly) {
 
 // ---- Tensor cores ---------------------------------------------------------------------------
 
+// The sum of 16 squares of each of kSteps numbers.
+constexpr int kSteps = 4096;
+__host__ __device__ float StepNumber(int step) {
+  return UnpackHalves(PackHalves(0.3f + 0.01f * static_cast<float>(step * 37 % 101), 0.0f)).x;
+}
 template <bool kRounded>
-__global__ void SquareOfOneValue(float value, float* out) {
-  float c[4] = {};
-  const uint32_t bits = kRounded ? RoundForTf32(value) : __float_as_uint(value);
-  const bool first = threadIdx.x == 0;
-  MmaTf32(c, {first ? bits : 0u, 0u, 0u, 0u}, {first ? bits : 0u, 0u});
-  if (first) *out = c[0];
+__global__ void SumsSquares(float* out) {
+  float sum[4] = {};
+  for (int step = 0; step < kSteps; ++step) {
+    const uint32_t pair = PackHalves(StepNumber(step), StepNumber(step));
+    if (kRounded) {
+      float part[4] = {};
+      MmaHalf(part, {pair, pair, pair, pair}, pair, pair);
+      for (int e = 0; e < 4; ++e) sum[e] += part[e];
+    } else {
+      MmaHalf(sum, {pair, pair, pair, pair}, pair, pair);
+    }
+  }
+  if (threadIdx.x == 0) *out = sum[0];
 }
 
-TEST_F(MustFailTest, MmaOperandsThatWereNotRounded) {
+TEST_F(MustFailTest, LongSumsLeftToTheTensorCores) {
   Array<float> out(4);
-  const float value = 1.0f + 0x1.fp-11f;  // just below one step of TF32's mantissa
-  RunKernel("SquareOfOneValue", 1, 32, 0, SquareOfOneValue<true>, value, out.data);
-  EXPECT_EQ(*out.data, (1.0f + 0x1p-10f) * (1.0f + 0x1p-10f));
-  RunKernel("SquareOfOneValue", 1, 32, 0, SquareOfOneValue<false>, value, out.data);
-  EXPECT_EQ(*out.data, 1.0f);
+  double wanted = 0;
+  for (int step = 0; step < kSteps; ++step) {
+    wanted += 16 * double{StepNumber(step)} * double{StepNumber(step)};
+  }
+  RunKernel("SumsSquares", 1, 32, 0, SumsSquares<true>, out.data);
+  EXPECT_NEAR(*out.data / wanted, 1.0, 5e-6);
+  RunKernel("SumsSquares", 1, 32, 0, SumsSquares<false>, out.data);
+  EXPECT_LT(*out.data / wanted, 1.0 - 3e-5);
 }
 
 }  // namespace

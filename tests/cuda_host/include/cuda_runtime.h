@@ -30,6 +30,9 @@ inline const dim3& blockIdx = ::penchant::cuda_host::current.block;
 inline const dim3& blockDim = ::penchant::cuda_host::current.block_size;
 inline const dim3& gridDim = ::penchant::cuda_host::current.grid_size;
 
+struct alignas(8) float2 {
+  float x, y;
+};
 struct alignas(16) float4 {
   float x, y, z, w;
 };
