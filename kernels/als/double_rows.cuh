@@ -105,7 +105,7 @@ __global__ void SolveInDoubleKernel(RowProblem p, RowList rows, double* scratch,
       } else if (k < d) {
         x = rhs[k] / sqrt(diagonal(k));
       }
-      p.out[row * p.stride + k] = static_cast<float>(x);
+      p.out[int64_t{row} * p.stride + k] = static_cast<float>(x);
     }
     if (threadIdx.x == 0) {
       atomicMin(&status->first_retried, static_cast<unsigned long long>(row));

@@ -3,6 +3,8 @@
 #ifndef PENCHANT_KERNELS_ALS_ROW_GATHER_CUH_
 #define PENCHANT_KERNELS_ALS_ROW_GATHER_CUH_
 
+#include <utility>
+
 #include "kernels/als/row_plan.h"
 #include "kernels/als/tile_cholesky.cuh"
 
@@ -11,7 +13,7 @@ namespace penchant::PENCHANT_CUDA_NAMESPACE {
 // What all rows of a half-iteration share.
 struct RowProblem {
   const float* table;  // fixed side, rotated
-  int64_t stride;      // floats between its rows, zero-padded
+  int stride;          // floats between its rows, zero-padded
   int factors;
   const double* eigenvalues;
   const int64_t* offsets;
@@ -38,14 +40,29 @@ struct SolveLayout {
   int padded_factors;  // a multiple of 32
   int slots;           // stages of gathered data
   int stage;           // floats of one
-  int line_bits;       // lines of the long side's stages have at most 2^line_bits fours
+  int line_bits;       // 2^line_bits threads share a line of the long side's stages
   bool system_in_shared;
 
-  // The factors' diagonal; scale, right-hand side and diagonal of the system.
-  __host__ __device__ int vectors() const { return padded_factors + 3 * order + 3 * kTile; }
+  // Where the block's arrays begin (Workspace), in floats: constants, which take no registers.
+  int scale, rhs, pivots, pivot_rows, bad_pivots, half, stages, weights, targets, tiles;
+  int floats;  // of all
+
   __host__ __device__ int system() const { return NumTiles(order / kTile) * kTileFloats; }
-  __host__ __device__ int total(int depth) const {
-    return vectors() + slots * (stage + 2 * depth) + (system_in_shared ? system() : 0);
+
+  void Place(int depth) {
+    int end = padded_factors;  // the factors' diagonal
+    const auto next = [&end](int size) { return std::exchange(end, end + size); };
+    scale = next(order);
+    rhs = next(order);
+    pivots = next(order);
+    pivot_rows = next(2 * kTile);
+    bad_pivots = next(2);
+    half = next(2);
+    stages = next(slots * stage);
+    weights = next(slots * depth);
+    targets = next(slots * depth);
+    tiles = next(system_in_shared ? system() : 0);
+    floats = end;
   }
 };
 
@@ -66,7 +83,7 @@ struct Observations {
 // The table's row that observation j is about, and its confidence.
 __device__ __forceinline__ const float* TableRow(const RowProblem& p, const Observations& o,
                                                  int j) {
-  return p.table + p.indices[o.begin + j] * p.stride;
+  return p.table + int64_t{p.indices[o.begin + j]} * p.stride;
 }
 __device__ __forceinline__ float Weight(const RowProblem& p, const Observations& o, int j) {
   return p.values != nullptr ? p.alpha * fabsf(p.values[o.begin + j]) : p.alpha;
@@ -110,21 +127,21 @@ struct Workspace {
   TileSystem system;
 };
 
-template <int kDepth, bool kTilesInShared>
+template <bool kTilesInShared>
 __device__ __forceinline__ Workspace LayOut(const SolveLayout& layout, float* shared,
                                             float* global_tiles) {
   Workspace w;
   w.diagonal = shared;
-  w.scale = w.diagonal + layout.padded_factors;
-  w.system.rhs = w.scale + layout.order;
-  w.system.diagonal = w.system.rhs + layout.order;
-  w.system.pivot_rows = w.system.diagonal + layout.order;
-  w.system.bad_pivots = reinterpret_cast<int*>(w.system.pivot_rows + 2 * kTile);
-  w.half = reinterpret_cast<HalfScale*>(w.system.bad_pivots + 2);
-  w.stages = shared + layout.vectors();
-  w.weights = w.stages + layout.slots * layout.stage;
-  w.targets = w.weights + layout.slots * kDepth;
-  w.system.tiles = kTilesInShared ? w.targets + layout.slots * kDepth : global_tiles;
+  w.scale = shared + layout.scale;
+  w.stages = shared + layout.stages;
+  w.weights = shared + layout.weights;
+  w.targets = shared + layout.targets;
+  w.half = reinterpret_cast<HalfScale*>(shared + layout.half);
+  w.system.rhs = shared + layout.rhs;
+  w.system.diagonal = shared + layout.pivots;
+  w.system.pivot_rows = shared + layout.pivot_rows;
+  w.system.bad_pivots = reinterpret_cast<int*>(shared + layout.bad_pivots);
+  w.system.tiles = kTilesInShared ? shared + layout.tiles : global_tiles;
   return w;
 }
 
@@ -143,11 +160,17 @@ __device__ __forceinline__ void ForEachOwnFour(const SolveLayout& layout, int ro
   constexpr int kShortBits = kDepth == 32 ? 3 : 2;
   static_assert(kDepth == 4 << kShortBits);
   const int bits = kShort ? kShortBits : layout.line_bits;
+  const int columns = kShort ? kDepth : layout.padded_factors;
+  const int floats = StageLine<kDepth, kShort>(layout.padded_factors);
+  for (int first = 0; first < columns; first += 4 << bits) {
+    const int column = first + (threadIdx.x & ((1 << bits) - 1)) * 4;
+    const bool inside = kShort || column < columns;
 #pragma unroll 1
-  for (int i = threadIdx.x; i < (kShort ? rows : kDepth) << bits; i += kWarps * kWarpSize) {
-    const int line = i >> bits, column = (i & ((1 << bits) - 1)) * 4;
-    visit(line, column, line * StageLine<kDepth, kShort>(layout.padded_factors) + column,
-          kShort || column < layout.padded_factors);
+    for (int line = threadIdx.x >> bits; line < (kShort ? rows : kDepth);
+         line += kWarps * kWarpSize >> bits) {
+      visit(line, column, line * floats + column, inside);
+    }
+    if (kShort) break;
   }
 }
 
@@ -198,15 +221,14 @@ __device__ __forceinline__ void SplitOwnCopies(const SolveLayout& layout, const 
   float* stage = w.stages + slot * layout.stage;
   ForEachOwnFour<kWarps, kDepth, kShort>(
       layout, rows, [&](int line, int column, int offset, bool inside) {
-        uint32_t high[2] = {}, low[2] = {};
-        if (inside) {
-          const float* diagonal = w.diagonal + (kShort ? c * kDepth : 0) + column;
-          const float weight = kShort ? 1.0f : w.weights[slot * kDepth + line];
-          const float4 y = *reinterpret_cast<const float4*>(stage + offset);
-          const float4 d = *reinterpret_cast<const float4*>(diagonal);
-          SplitPair(y.x * d.x * weight, y.y * d.y * weight, high[0], low[0]);
-          SplitPair(y.z * d.z * weight, y.w * d.w * weight, high[1], low[1]);
-        }
+        const float4 d = *reinterpret_cast<const float4*>(w.diagonal + (kShort ? c * kDepth : 0) +
+                                                          (inside ? column : 0));
+        const float weight = kShort ? 1.0f : w.weights[slot * kDepth + line];
+        float4 y = {};
+        if (inside) y = *reinterpret_cast<const float4*>(stage + offset);
+        uint32_t high[2], low[2];
+        SplitPair(y.x * d.x * weight, y.y * d.y * weight, high[0], low[0]);
+        SplitPair(y.z * d.z * weight, y.w * d.w * weight, high[1], low[1]);
         const bool first = column % kHalvesUnit == 0;
         uint32_t other[2];
 #pragma unroll

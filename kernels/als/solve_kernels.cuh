@@ -27,7 +27,7 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
   const bool corner = kShort && kWarps == 1 && row.count <= kTile / 2;
   // Where this lane's row of the matrices of a fragment lies: its factors side by side on the short
   // side, its observations one below the other on the long side.
-  const int lane_line = kShort ? lane % 16 : lane % 8 + lane / 16 * 8;
+  int lane_line = kShort ? lane % 16 : lane % 8 + lane / 16 * 8;
   const int lane_column = (kShort ? lane / 16 : lane / 8 % 2) * kHalvesUnit;
   const int lane_offset = lane_line * line + lane_column;
   if constexpr (!kShort) {
@@ -195,14 +195,14 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     SolveRowsKernel(RowProblem p, RowList rows, SolveLayout layout, float* global_tiles,
                     ChunkSums chunks) {
   PENCHANT_SHARED(shared);
-  const Workspace w = LayOut<kDepth, kTilesInShared>(
+  const Workspace w = LayOut<kTilesInShared>(
       layout, reinterpret_cast<float*>(shared),
       kTilesInShared ? nullptr : global_tiles + int64_t{blockIdx.x} * layout.system());
   for (int k = blockIdx.x; k < rows.count; k += gridDim.x) {
     const int32_t row = rows.order[k];
     const Observations observations = ObservationsOf(p, row, 0, RowLength(p, row));
     if (observations.count == 0) {
-      float* out = p.out + row * p.stride;
+      float* out = p.out + int64_t{row} * p.stride;
       for (int i = threadIdx.x; i < p.stride; i += kWarps * kWarpSize) out[i] = 0.0f;
       continue;
     }
@@ -210,7 +210,6 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
         kShort ? (observations.count + kTile - 1) / kTile * kTile : layout.padded_factors;
     TileSystem system = w.system;
     system.blocks = order / kTile;
-    system.used = kShort ? observations.count : p.factors;
     PrepareRow<kWarps, kShort>(p, observations, row, order, layout, w);
     if (!kShort && chunks.chunk_begin != nullptr) {
       // Added in the order of the chunks.
@@ -246,14 +245,15 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
             });
           });
     }
+    const int32_t solved = rows.order[k];  // again: not worth a register until here
+    system.used = kShort ? RowLength(p, solved) : p.factors;
     Factor<kWarps>(system);
     Substitute<kWarps>(system);
-    const int32_t solved = rows.order[k];  // again: not worth a register until here
     if (threadIdx.x == 0 && *system.bad_pivots > 0) {
       rows.failed[atomicAdd(rows.num_failed, 1)] = solved;
     }
     WriteRow<kWarps, kDepth, kShort>(p, ObservationsOf(p, solved, 0, RowLength(p, solved)), layout,
-                                     w, p.out + solved * p.stride);
+                                     w, p.out + int64_t{solved} * p.stride);
     __syncthreads();
   }
 }
@@ -263,14 +263,14 @@ template <int kWarps, int kUnits, int kDepth>
 __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     SumChunksKernel(RowProblem p, SolveLayout layout, int num_chunks, ChunkSums chunks) {
   PENCHANT_SHARED(shared);
-  const Workspace w = LayOut<kDepth, false>(layout, reinterpret_cast<float*>(shared), nullptr);
+  const Workspace w = LayOut<false>(layout, reinterpret_cast<float*>(shared), nullptr);
   const int order = layout.padded_factors;
   for (int k = blockIdx.x; k < num_chunks; k += gridDim.x) {
     const RowChunk chunk = chunks.chunks[k];
     const Observations observations = ObservationsOf(p, chunk.row, chunk.first, chunk.count);
     PrepareRow<kWarps, false>(p, observations, chunk.row, order, layout, w);
     float* sums = chunks.sums + k * chunks.stride;
-    FormTiles<kWarps, kUnits, kDepth, false, (kUnits > 1)>(
+    FormTiles<kWarps, kUnits, kDepth, false, (kWarps * kUnits > 10)>(
         p, observations, layout, w, order, [&](int i, int j, const TileSum& sum) {
           ForEachElement(sum, LaneIndex(), [&](int r, int c, float value) {
             sums[TileIndex(i, j) * kTileFloats + r * kTileStride + c] = value;

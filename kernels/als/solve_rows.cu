@@ -42,6 +42,10 @@ struct Launcher {
   const CudaRowPlan& plan;
   int64_t factors;
 
+  static int64_t Bytes(const SolveLayout& layout) {
+    return layout.floats * static_cast<int64_t>(sizeof(float));
+  }
+
   template <int kDepth, bool kShort>
   SolveLayout Layout(int order, int64_t longest) const {
     SolveLayout layout{};
@@ -49,15 +53,19 @@ struct Launcher {
     layout.padded_factors = RoundUpToTile(factors);
     const int rows = order == kTile && longest <= kTile / 2 ? kTile / 2 : order;
     layout.stage = (kShort ? rows : kDepth) * StageLine<kDepth, kShort>(layout.padded_factors);
-    while (4 << layout.line_bits < layout.padded_factors) ++layout.line_bits;
-    layout.system_in_shared = true;
-    const int chunks = layout.padded_factors / kDepth;
-    layout.slots = chunks;
-    const auto bytes = [&] { return layout.total(kDepth) * static_cast<int64_t>(sizeof(float)); };
-    if (!kShort || chunks > 2) {
-      if (!kShort || bytes() > kResidentPanelBytes) layout.slots = 2;
+    while (layout.line_bits < 7 && 4 << layout.line_bits < layout.padded_factors) {
+      ++layout.line_bits;
     }
-    layout.system_in_shared = bytes() <= context.cuda()->facts().shared_bytes;
+    const int chunks = layout.padded_factors / kDepth;
+    layout.slots = kShort ? chunks : 2;
+    layout.system_in_shared = true;
+    layout.Place(kDepth);
+    if (kShort && chunks > 2 && Bytes(layout) > kResidentPanelBytes) {
+      layout.slots = 2;
+      layout.Place(kDepth);
+    }
+    layout.system_in_shared = Bytes(layout) <= context.cuda()->facts().shared_bytes;
+    layout.Place(kDepth);
     return layout;
   }
 
@@ -78,8 +86,7 @@ struct Launcher {
 
   template <int kWarps, int kUnits, int kDepth, bool kShort, bool kTilesInShared>
   void Launch(const RowList& list, const SolveLayout& layout, const ChunkSums& chunks) const {
-    LaunchShape shape{0, kWarps * kWarpSize,
-                      layout.total(kDepth) * static_cast<int64_t>(sizeof(float))};
+    LaunchShape shape{0, kWarps * kWarpSize, Bytes(layout)};
     const auto kernel = SolveRowsKernel<kWarps, kUnits, kDepth, kShort, kTilesInShared>;
     shape.blocks = ResidentBlocks(context, kernel, shape, list.count);
     DeviceBuffer<float> tiles;
@@ -99,8 +106,8 @@ struct Launcher {
   void SumChunks(int order, int64_t count, const ChunkSums& chunks) const {
     SolveLayout layout = Layout<kDepth, false>(order, kChunkObservations);
     layout.system_in_shared = false;  // the tiles go straight to global memory
-    LaunchShape shape{0, kWarps * kWarpSize,
-                      layout.total(kDepth) * static_cast<int64_t>(sizeof(float))};
+    layout.Place(kDepth);
+    LaunchShape shape{0, kWarps * kWarpSize, Bytes(layout)};
     const auto kernel = SumChunksKernel<kWarps, kUnits, kDepth>;
     shape.blocks = ResidentBlocks(context, kernel, shape, count);
     const std::string name =
@@ -191,7 +198,7 @@ std::shared_ptr<const SolveReport> SolveRows(Context& context, const AlsObjectiv
   DeviceBuffer<int32_t> failed(context, rows.rows);
   DeviceBuffer<int> num_failed(context, 1);
   const RowProblem problem{fixed.table.data,
-                           fixed.table.stride,
+                           static_cast<int>(fixed.table.stride),
                            static_cast<int>(fixed.table.cols),
                            fixed.eigenvalues,
                            rows.offsets,

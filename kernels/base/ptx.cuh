@@ -86,22 +86,27 @@ __device__ __forceinline__ float2 UnpackHalves(uint32_t pair) {
 // Has what depends on `x` computed here, not earlier and kept in registers until now.
 __device__ __forceinline__ void ComputeAnew(int& x) { asm volatile("" : "+r"(x)); }
 
-// The thread's place in its warp: asked of the hardware each time, so that it takes no register
-// between.
+// The thread's place in its block and in its warp: asked of the hardware each time, so that they
+// take no registers between.
+__device__ __forceinline__ int ThreadIndex() {
+  int thread;
+  asm volatile("mov.u32 %0, %%tid.x;\n" : "=r"(thread));
+  return thread;
+}
 __device__ __forceinline__ int LaneIndex() {
   int lane;
   asm volatile("mov.u32 %0, %%laneid;\n" : "=r"(lane));
   return lane;
 }
-
 // The warp's place in its block: the same in all lanes, and known to be so.
 __device__ __forceinline__ int WarpIndex() {
-  return __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kWarpSize, 0);
+  return __shfl_sync(kAllLanes, ThreadIndex() / kWarpSize, 0);
 }
 
 #else
 
 inline void ComputeAnew(int&) {}
+inline int ThreadIndex() { return static_cast<int>(threadIdx.x); }
 inline int WarpIndex() { return static_cast<int>(threadIdx.x) / kWarpSize; }
 inline int LaneIndex() { return static_cast<int>(threadIdx.x) % kWarpSize; }
 inline void CopyAsync16(void* shared, const void* global, bool copy) {
