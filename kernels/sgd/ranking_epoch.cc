@@ -11,6 +11,7 @@
 #include "kernels/base/memory.h"
 #include "kernels/base/philox_words.h"
 #include "kernels/cuda_ops.h"
+#include "kernels/sgd/user_dropout.h"
 
 namespace penchant {
 
@@ -55,8 +56,10 @@ class Walker {
         kernels_(SelectedRankingStepKernels()),
         fill_words_(SelectedFillPhiloxWords()),
         rule_(RuleOf(epoch, tables)),
-        words_(4 * ((rule_.negatives + 1) / 2 + kPhiloxWordsRoom)),
+        words_(4 * (std::max((rule_.negatives + 1) / 2, tables.items.stride / kElementsABlock) +
+                    kPhiloxWordsRoom)),
         rejected_((source.num_items() + 63) / 64),
+        kept_(rule_.dropped_bytes > 0 ? StepsAtATime() * tables.items.stride : 0),
         scratch_(RankingScratchFloats(rule_.rows_a_step(), tables.items.stride)) {
     batch_.items = tables.items.data;
     batch_.stride = tables.items.stride;
@@ -70,7 +73,7 @@ class Walker {
     Mark(user, true);
     batch_.user = tables_.users.row(user);
     batch_.user_row = user;
-    const int64_t most_steps = std::max<int64_t>(1, kRowsAtATime / rule_.rows_a_step());
+    const int64_t most_steps = StepsAtATime();
     Positive positive;
     auto cursor = source_.Begin(user);
     while (report_.failed < 0 && source_.Next(epoch_.part, &cursor, &positive)) {
@@ -78,6 +81,7 @@ class Walker {
         if (static_cast<int64_t>(positives_.size()) == most_steps * rule_.batch) {
           step += Flush(pulls, step);
         }
+        if (rule_.dropped_bytes > 0) Drop(positive.position);
         Draw(positive.position);
       }
       positives_.push_back(positive.item);
@@ -95,6 +99,20 @@ class Walker {
   EpochReport TakeReport() { return std::exchange(report_, {}); }
 
  private:
+  int64_t StepsAtATime() const { return std::max<int64_t>(1, kRowsAtATime / rule_.rows_a_step()); }
+
+  // Says which elements the next step sees.
+  void Drop(int64_t position) {
+    const int64_t stride = batch_.stride;
+    float* kept = kept_.data() + static_cast<int64_t>(positives_.size()) / rule_.batch * stride;
+    fill_words_(epoch_.part.seed, static_cast<uint64_t>(position), DropoutCounter(epoch_.part, 0),
+                (stride + kElementsABlock - 1) / kElementsABlock, words_.data());
+    for (int64_t k = 0; k < stride; ++k) {
+      kept[k] = WordKeeps(words_[k / 4], k, rule_.dropped_bytes) ? 1.0f : 0.0f;
+    }
+    batch_.kept = kept_.data();
+  }
+
   // Appends the negatives of a step.
   void Draw(int64_t position) {
     const auto is_rejected = [&](int32_t item) {
@@ -161,6 +179,7 @@ class Walker {
   const RankingRule rule_;
   std::vector<uint32_t> words_;
   std::vector<uint64_t> rejected_;  // a bit an item, as negatives of the user being walked
+  Buffer<float> kept_;              // of the steps drawn so far
   Buffer<float> scratch_;
   std::vector<int32_t> positives_, negatives_;
   std::vector<int64_t> positions_;

@@ -29,8 +29,9 @@ __global__ void WalkUsersKernel(RankingRule rule, Walk walk, const int32_t* orde
   const int lane = threadIdx.x % kWarpSize;
   const int64_t warp = int64_t{blockIdx.x} * warps_a_block + warp_in_block;
   const int64_t warps = int64_t{gridDim.x} * warps_a_block;
-  const WarpMemory w = WarpMemoryOf(reinterpret_cast<float*>(shared), warp_in_block,
-                                    tables.items.stride, rule.rows_a_step());
+  const WarpMemory w =
+      WarpMemoryOf(reinterpret_cast<float*>(shared), warp_in_block, tables.items.stride,
+                   rule.rows_a_step(), rule.dropped_bytes > 0);
   for (int64_t i = begin + warp; i < end; i += warps) {
     const int32_t user = order[i];
     float* row = tables.users.data + user * tables.users.stride;
@@ -138,9 +139,9 @@ std::shared_ptr<const EpochReport> RunEpoch(Context& context, const RankingEpoch
   CudaDevice& device = *context.cuda();
   const RankingRule rule = RuleOf(epoch, tables);
   const int64_t stride = tables.items.stride, size = rule.rows_a_step();
-  const LaunchShape walkers{
-      0, kWarps * kWarpSize,
-      kWarps * WarpMemoryFloats(stride, size) * static_cast<int64_t>(sizeof(float))};
+  const LaunchShape walkers{0, kWarps * kWarpSize,
+                            kWarps * WarpMemoryFloats(stride, size, rule.dropped_bytes > 0) *
+                                static_cast<int64_t>(sizeof(float))};
   PENCHANT_REQUIRE(walkers.shared_bytes <= device.facts().shared_bytes, "batch_size=", rule.batch,
                    " and negative_samples=", rule.negatives, " with ", tables.items.cols,
                    " factors do not fit a CUDA block's shared memory; ask for fewer, or use "

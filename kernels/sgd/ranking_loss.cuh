@@ -13,21 +13,25 @@ namespace penchant::PENCHANT_CUDA_NAMESPACE {
 struct WarpMemory {
   float* user;      // stride: the row, while it is walked
   float* gradient;  // stride
+  float* seen;      // stride: the row as the step sees it; `user` where nothing is dropped
   float* scores;
   float* g;       // derivatives of the loss by the scores
   int32_t* rows;  // item rows; -1: a place without one
 };
 
-__host__ __device__ __forceinline__ int64_t WarpMemoryFloats(int64_t stride, int64_t rows_a_step) {
-  return 2 * stride + 3 * ((rows_a_step + 3) / 4 * 4);
+// Of floats; rules that drop elements need a row more.
+__host__ __device__ __forceinline__ int64_t WarpMemoryFloats(int64_t stride, int64_t rows_a_step,
+                                                             bool drops) {
+  return (drops ? 3 : 2) * stride + 3 * ((rows_a_step + 3) / 4 * 4);
 }
 
 __device__ __forceinline__ WarpMemory WarpMemoryOf(float* shared, int warp, int64_t stride,
-                                                   int64_t rows_a_step) {
-  float* mine = shared + warp * WarpMemoryFloats(stride, rows_a_step);
+                                                   int64_t rows_a_step, bool drops) {
+  float* mine = shared + warp * WarpMemoryFloats(stride, rows_a_step, drops);
   const int64_t list = (rows_a_step + 3) / 4 * 4;
-  return {mine, mine + stride, mine + 2 * stride, mine + 2 * stride + list,
-          reinterpret_cast<int32_t*>(mine + 2 * stride + 2 * list)};
+  float* lists = mine + (drops ? 3 : 2) * stride;
+  return {mine,  mine + stride, drops ? mine + 2 * stride : mine,
+          lists, lists + list,  reinterpret_cast<int32_t*>(lists + 2 * list)};
 }
 
 __device__ __forceinline__ float Sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }

@@ -43,6 +43,10 @@ void RankingObjective::Validate() const {
   PENCHANT_REQUIRE(margin >= -1 && margin < 1, "margin must be in [-1, 1); got ", margin);
   PENCHANT_REQUIRE(negative_weight >= 0 && std::isfinite(negative_weight),
                    "negative_weight must be >= 0; got ", negative_weight);
+  PENCHANT_REQUIRE(dropout >= 0 && dropout <= 0.9, "dropout must be in [0, 0.9]; got ", dropout);
+  PENCHANT_REQUIRE(dropout == 0 || loss == RankingLoss::kCcl,
+                   "dropout is of loss \"ccl\" alone; got ", dropout, " with loss \"",
+                   RankingLossName(loss), "\"");
 }
 
 }  // namespace penchant

@@ -8,7 +8,8 @@
 //             w = log(max(1, (items - 1) / tries))                 Weston et al. 2011
 //   logistic  -log sigmoid(s_i) - negative_weight mean over j of log sigmoid(-s_j)
 //   ccl       1 - c_i + negative_weight mean over j of (c_j - margin)+, with c the cosine of the
-//             rows, no biases; rows are kept at length 1            Mao et al. 2021 (SimpleX)
+//             rows, no biases; rows are kept at length 1; the user's without what the step drops
+//                                                                   Mao et al. 2021 (SimpleX)
 //   softmax   -log(e^{s_i} / (e^{s_i} + sum over j of e^{s_j} / (m q_j))), with q_j how likely j is
 //             drawn                                                Bengio, Senecal 2008
 // plus regularization / 2 (|x_u|^2 for every i, |y|^2 for every i and j); none for ccl.
@@ -34,6 +35,7 @@ struct RankingObjective {
   double negative_weight = 1.0;  // ccl, logistic
 
   bool biases = true;  // but for ccl
+  double dropout = 0;  // ccl: share of the user's elements that a step leaves out
 
   // Whether item rows end in a bias and user rows in the constant 1.
   bool has_biases() const { return biases && loss != RankingLoss::kCcl; }

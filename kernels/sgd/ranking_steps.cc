@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/base/isa.h"
+#include "kernels/sgd/user_dropout.h"
 
 namespace penchant {
 
@@ -13,6 +14,7 @@ RankingRule MakeRankingRule(const RankingObjective& objective, int64_t cols, int
   RankingRule rule;
   rule.loss = objective.loss;
   rule.regularization = static_cast<float>(objective.regularization);
+  rule.dropped_bytes = DroppedBytes(objective.dropout);
   rule.margin = static_cast<float>(objective.margin);
   rule.negative_weight = static_cast<float>(objective.negative_weight);
   rule.batch = objective.batch;

@@ -6,6 +6,7 @@
 #include "kernels/sgd/ranking_epoch.h"
 #include "kernels/sgd/ranking_loss.cuh"
 #include "kernels/sgd/row_moves.cuh"
+#include "kernels/sgd/user_dropout.h"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
@@ -15,8 +16,29 @@ struct Walk {
   EpochPart part;
   int32_t* rows;       // of every place of every step; -1: none
   float* derivatives;  // likewise
-  float* users;        // the user's row before every step
+  float* users;        // the user's row as every step saw it
 };
+
+// Fills w.seen with the user's row as the step sees it; returns 1 / the length of what is kept, or
+// 0 where nothing is dropped.
+__device__ inline float See(const RankingRule& rule, const EpochPart& part, const WarpMemory& w,
+                            int64_t stride, int64_t position, int lane) {
+  if (rule.dropped_bytes == 0) return 0.0f;
+  float square = 0;
+  for (int64_t k = lane; k < stride; k += kWarpSize) {
+    const float x = KeepsElement(part, position, k, rule.dropped_bytes) ? w.user[k] : 0.0f;
+    w.seen[k] = x;
+    square += x * x;
+  }
+  square = SumOverWarp(square);
+  const bool enough = square > kLeastSeenSquare;  // false for NaN too
+  const float inverse = enough ? 1.0f / sqrtf(square) : 0.0f;
+  for (int64_t k = lane; k < stride; k += kWarpSize) {
+    w.seen[k] = enough ? inverse * w.seen[k] : w.user[k];
+  }
+  __syncwarp();
+  return inverse;
+}
 
 // user . item row, in every lane.
 __device__ __forceinline__ float ScoreOf(const RankingTables& tables, const WarpMemory& w,
@@ -24,7 +46,7 @@ __device__ __forceinline__ float ScoreOf(const RankingTables& tables, const Warp
   const float* v = tables.items.data + row * tables.items.stride;
   float sum = 0;
   for (int64_t k = lane; k < tables.items.stride; k += kWarpSize) {
-    sum += w.user[k] * LoadRelaxed(v + k);
+    sum += w.seen[k] * LoadRelaxed(v + k);
   }
   return SumOverWarp(sum);
 }
@@ -43,7 +65,7 @@ __device__ inline void PullItem(const RankingRule& rule, const RankingTables& ta
     float products = 0, squares = 0;
     for (int64_t k = lane; k < stride; k += kWarpSize) {
       const float old = LoadRelaxed(v + k);
-      products += w.user[k] * old;
+      products += w.seen[k] * old;
       squares += old * old;
     }
     const float score = SumOverWarp(products) / sqrtf(SumOverWarp(squares));
@@ -55,9 +77,9 @@ __device__ inline void PullItem(const RankingRule& rule, const RankingTables& ta
   float* mean =
       rule.optimizer == Optimizer::kAdam ? tables.item_moments.means + row * stride : nullptr;
   const auto moved = [&](int64_t k, float old) {
-    if (mean == nullptr) return (1.0f - rate * b) * old - rate * g * w.user[k];
+    if (mean == nullptr) return (1.0f - rate * b) * old - rate * g * w.seen[k];
     return old - rate * (kAdamMean * LoadRelaxed(mean + k) +
-                         (1.0f - kAdamMean) * (g * w.user[k] + b * old));
+                         (1.0f - kAdamMean) * (g * w.seen[k] + b * old));
   };
   float inverse = 1.0f;
   if (unit) {
@@ -73,7 +95,7 @@ __device__ inline void PullItem(const RankingRule& rule, const RankingTables& ta
     const float now = moved(k, old);
     if (mean != nullptr) {
       StoreRelaxed(mean + k, kAdamMean * LoadRelaxed(mean + k) +
-                                 (1.0f - kAdamMean) * (g * w.user[k] + b * old));
+                                 (1.0f - kAdamMean) * (g * w.seen[k] + b * old));
     }
     w.gradient[k] += g * old;
     atomicAdd(v + k, inverse * now - old);
@@ -83,7 +105,8 @@ __device__ inline void PullItem(const RankingRule& rule, const RankingTables& ta
 // Moves everything that a step's scores depend on.
 template <bool kItemsMove>
 __device__ inline void Move(const RankingRule& rule, const RankingTables& tables,
-                            const WarpMemory& w, int64_t user, int P, int lane) {
+                            const WarpMemory& w, const EpochPart& part, int64_t user, int P,
+                            int64_t position, float inverse_length, int lane) {
   const bool unit = rule.loss == RankingLoss::kCcl;
   const int64_t stride = tables.items.stride;
   float user_square = 0, radial = 0;
@@ -104,8 +127,17 @@ __device__ inline void Move(const RankingRule& rule, const RankingTables& tables
     for (int64_t k = lane; k < stride; k += kWarpSize) w.gradient[k] += w.g[c] * v[k];
   }
   __syncwarp();
-  MoveRow(rule, w.user, stride, tables.user_moments, user, w.gradient,
-          unit ? -radial : rule.regularization * static_cast<float>(P), unit, rule.bias_column,
+  float b = unit ? -radial : rule.regularization * static_cast<float>(P);
+  if (inverse_length > 0.0f) {
+    // What is dropped does not move, and the rest across what was seen.
+    for (int64_t k = lane; k < stride; k += kWarpSize) {
+      const bool kept = KeepsElement(part, position, k, rule.dropped_bytes);
+      w.gradient[k] = kept ? inverse_length * (w.gradient[k] + b * w.seen[k]) : 0.0f;
+    }
+    b = 0.0f;
+    __syncwarp();
+  }
+  MoveRow(rule, w.user, stride, tables.user_moments, user, w.gradient, b, unit, rule.bias_column,
           lane);
 }
 
@@ -127,12 +159,13 @@ __device__ inline float Step(const RankingRule& rule, const Walk& walk, const Ra
   }
   found = SumOverWarp(found);
   __syncwarp();
+  const float inverse_length = See(rule, walk.part, w, tables.items.stride, position, lane);
   if (!kItemsMove) {
     for (int c = lane; c < size; c += kWarpSize) {
       walk.rows[step * size + c] = found > 0 ? w.rows[c] : -1;
     }
     for (int64_t k = lane; k < tables.users.stride; k += kWarpSize) {
-      walk.users[step * tables.users.stride + k] = w.user[k];
+      walk.users[step * tables.users.stride + k] = w.seen[k];
     }
   }
   if (found == 0) return 0.0f;
@@ -149,7 +182,7 @@ __device__ inline float Step(const RankingRule& rule, const Walk& walk, const Ra
       walk.derivatives[step * size + c] = w.rows[c] >= 0 ? w.g[c] : 0.0f;
     }
   }
-  Move<kItemsMove>(rule, tables, w, user, P, lane);
+  Move<kItemsMove>(rule, tables, w, walk.part, user, P, position, inverse_length, lane);
   return loss;
 }
 

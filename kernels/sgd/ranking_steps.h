@@ -26,7 +26,8 @@ struct RankingRule {
   // Softmax: an item is drawn exp(log_expected + log_shares[item]) times a step (null: alike).
   float log_expected = 0;
   const float* log_shares = nullptr;
-  bool move_items = true;  // false: only the user moves
+  bool move_items = true;      // false: only the user moves
+  uint32_t dropped_bytes = 0;  // user_dropout.h; 0: steps see whole rows
 
   PENCHANT_HOST_DEVICE int64_t rows_a_step() const { return batch + negatives; }
 };
@@ -45,9 +46,10 @@ struct RankingSteps {
   const int32_t* positives = nullptr;  // count, in steps of rule.batch
   const int32_t* negatives = nullptr;  // rule.negatives a step; -1: none was found
   int64_t count = 0;
-  float* scratch = nullptr;  // RankingScratchFloats(rule.rows_a_step(), stride), 64-byte aligned
+  const float* kept = nullptr;  // stride a step: 0 for elements of the user it drops, else 1
+  float* scratch = nullptr;     // RankingScratchFloats(rule.rows_a_step(), stride), 64-byte aligned
   // Where the steps' derivatives by the scores are kept, if not null, in the order positives
-  // (batch), negatives; and the user's row before each step.
+  // (batch), negatives; and the user's row as each step saw it.
   float* derivatives = nullptr;
   float* users = nullptr;
   double loss = 0;      // out: summed over positives
@@ -55,12 +57,12 @@ struct RankingSteps {
 };
 
 inline int64_t RankingScratchFloats(int64_t rows_a_step, int64_t stride) {
-  return 4 * ((rows_a_step + 31) / 16 * 16) + stride;
+  return 4 * ((rows_a_step + 31) / 16 * 16) + 2 * stride;
 }
 
 // What a step of a user asks of an item.
 struct ItemPull {
-  const float* user = nullptr;  // the row before the step
+  const float* user = nullptr;  // the row as the step saw it
   float derivative = 0;
 };
 

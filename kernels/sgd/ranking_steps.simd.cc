@@ -3,6 +3,7 @@
 #include "kernels/base/simd.h"
 #include "kernels/sgd/ranking_loss.simd.h"
 #include "kernels/sgd/row_moves.simd.h"
+#include "kernels/sgd/user_dropout.h"
 
 namespace penchant {
 namespace {
@@ -14,29 +15,58 @@ struct Lists {
   float* scores;
   float* g;         // derivatives of the loss by the scores
   float* gradient;  // of the user's row
+  float* seen;      // the user's row without what the step drops
 };
 
-PENCHANT_INLINE Lists ListsIn(float* scratch, int64_t rows_a_step) {
+PENCHANT_INLINE Lists ListsIn(float* scratch, int64_t rows_a_step, int64_t stride) {
   const int64_t list = (rows_a_step + 31) / 16 * 16;
-  return {reinterpret_cast<int32_t*>(scratch), reinterpret_cast<int32_t*>(scratch + list),
-          scratch + 2 * list, scratch + 3 * list, scratch + 4 * list};
+  return {reinterpret_cast<int32_t*>(scratch),
+          reinterpret_cast<int32_t*>(scratch + list),
+          scratch + 2 * list,
+          scratch + 3 * list,
+          scratch + 4 * list,
+          scratch + 4 * list + stride};
+}
+
+// The user's row as a step sees it: without what is dropped, at length 1.
+struct Seen {
+  const float* user;
+  const float* kept;     // null: the row itself
+  float inverse_length;  // of what is kept
+};
+
+Seen See(const RankingSteps& b, int64_t step, float* seen) {
+  if (b.kept == nullptr) return {b.user, nullptr, 1.0f};
+  const float* kept = b.kept + step * b.stride;
+  Vec squares{};
+  for (int64_t k = 0; k < b.stride; k += kLanes) {
+    const Vec x = Load(b.user + k) * Load(kept + k);
+    Store(seen + k, x);
+    squares += x * x;
+  }
+  const float square = Sum(squares);
+  if (!(square > kLeastSeenSquare)) return {b.user, nullptr, 1.0f};  // NaN too
+  const float inverse = RootInverse(square);
+  for (int64_t k = 0; k < b.stride; k += kLanes) Store(seen + k, inverse * Load(seen + k));
+  return {seen, kept, inverse};
 }
 
 // scores[c] = user . row rows[c]
-void Score(const RankingSteps& b, const int32_t* rows, int64_t count, float* scores) {
+void Score(const RankingSteps& b, const float* user, const int32_t* rows, int64_t count,
+           float* scores) {
   int64_t c = 0;
   for (; c + kLanes <= count; c += kLanes) {
     Vec sums[kLanes] = {};
     const float* row[kLanes];
     for (int i = 0; i < kLanes; ++i) row[i] = b.items + rows[c + i] * b.stride;
     for (int64_t k = 0; k < b.stride; k += kLanes) {
-      const Vec u = Load(b.user + k);
+      const Vec u = Load(user + k);
       for (int i = 0; i < kLanes; ++i) sums[i] += u * LoadShared(row[i] + k);
     }
     const Vec all = SumLanes(sums);
     for (int p = 0; p < kLanes; ++p) scores[c + SumSlot(p)] = all[p];
   }
-  for (; c < count; ++c) scores[c] = Dot(b.user, b.items + rows[c] * b.stride, b.stride);
+  for (; c < count; ++c) scores[c] = Dot(user, b.items + rows[c] * b.stride, b.stride);
 }
 
 void Prefetch(const RankingSteps& b, int32_t row) {
@@ -45,8 +75,8 @@ void Prefetch(const RankingSteps& b, int32_t row) {
 }
 
 // Adds g v to the user's gradient, v being the item's row, and moves v against g u + b v.
-void PullItem(const RankingRule& rule, const RankingSteps& batch, const Lists& lists, int32_t row,
-              float g, float score, float user_square) {
+void PullItem(const RankingRule& rule, const RankingSteps& batch, const Lists& lists,
+              const float* user, int32_t row, float g, float score, float user_square) {
   const bool unit = rule.loss == RankingLoss::kCcl;
   float* v = batch.items + row * batch.stride;
   float* gradient = lists.gradient;
@@ -55,7 +85,7 @@ void PullItem(const RankingRule& rule, const RankingSteps& batch, const Lists& l
     Vec products{}, squares{};
     for (int64_t k = 0; k < batch.stride; k += kLanes) {
       const Vec old = LoadShared(v + k);
-      products += Load(batch.user + k) * old;
+      products += Load(user + k) * old;
       squares += old * old;
     }
     score = Sum(products) * RootInverse(Sum(squares));
@@ -73,7 +103,7 @@ void PullItem(const RankingRule& rule, const RankingSteps& batch, const Lists& l
     float* mean = batch.item_moments.means + row * batch.stride;
     Vec length{};
     for (int64_t k = 0; k < batch.stride; k += kLanes) {
-      const Vec old = LoadShared(v + k), u = Load(batch.user + k);
+      const Vec old = LoadShared(v + k), u = Load(user + k);
       Store(gradient + k, Load(gradient + k) + g * old);
       const Vec m = kAdamMean * LoadShared(mean + k) + (1.0f - kAdamMean) * (g * u + b * old);
       const Vec moved = old - rate * m;
@@ -99,14 +129,14 @@ void PullItem(const RankingRule& rule, const RankingSteps& batch, const Lists& l
   for (int64_t k = 0; k < batch.stride; k += kLanes) {
     const Vec old = LoadShared(v + k);
     Store(gradient + k, Load(gradient + k) + g * old);
-    StoreShared(v + k, keep * old - move * Load(batch.user + k));
+    StoreShared(v + k, keep * old - move * Load(user + k));
   }
 }
 
 // Moves everything that a step's scores depend on. A row listed twice moves twice, by derivatives
 // at the same place.
-void Move(const RankingRule& rule, const RankingSteps& batch, const Lists& lists, int64_t P,
-          int64_t N) {
+void Move(const RankingRule& rule, const RankingSteps& batch, const Lists& lists, const Seen& seen,
+          int64_t P, int64_t N) {
   const bool unit = rule.loss == RankingLoss::kCcl;
   const int64_t stride = batch.stride;
   float* gradient = lists.gradient;
@@ -122,7 +152,7 @@ void Move(const RankingRule& rule, const RankingSteps& batch, const Lists& lists
     if (g == 0.0f) continue;
     radial += g * lists.scores[c];
     if (rule.move_items && batch.derivatives == nullptr) {
-      PullItem(rule, batch, lists, lists.rows[c], g, lists.scores[c], user_square);
+      PullItem(rule, batch, lists, seen.user, lists.rows[c], g, lists.scores[c], user_square);
     } else {
       const float* v = batch.items + lists.rows[c] * stride;
       for (int64_t k = 0; k < stride; k += kLanes) {
@@ -133,7 +163,8 @@ void Move(const RankingRule& rule, const RankingSteps& batch, const Lists& lists
   const float b = unit ? -radial : rule.regularization * static_cast<float>(P);
   Vec square{};
   for (int64_t k = 0; k < stride; k += kLanes) {
-    const Vec g = Load(gradient + k) + b * Load(batch.user + k);
+    Vec g = Load(gradient + k) + b * Load(seen.user + k);
+    if (seen.kept != nullptr) g *= seen.inverse_length * Load(seen.kept + k);
     Store(gradient + k, g);
     square += g * g;
   }
@@ -144,7 +175,7 @@ void Move(const RankingRule& rule, const RankingSteps& batch, const Lists& lists
 
 void Run(const RankingRule& rule, RankingSteps* b) {
   const int64_t m = rule.negatives, size = rule.rows_a_step();
-  const Lists lists = ListsIn(b->scratch, size);
+  const Lists lists = ListsIn(b->scratch, size, b->stride);
   b->loss = 0;
   b->failed = -1;
   for (int64_t step = 0, first = 0; first < b->count; ++step, first += rule.batch) {
@@ -167,13 +198,14 @@ void Run(const RankingRule& rule, RankingSteps* b) {
       lists.places[N] = static_cast<int32_t>(rule.batch + c);
       lists.rows[P + N++] = row;
     }
+    const Seen seen = See(*b, step, lists.seen);
     if (b->derivatives != nullptr) {
       float* user = b->users + step * b->stride;
-      for (int64_t k = 0; k < b->stride; k += kLanes) Store(user + k, Load(b->user + k));
+      for (int64_t k = 0; k < b->stride; k += kLanes) Store(user + k, Load(seen.user + k));
       for (int64_t c = 0; c < size; ++c) b->derivatives[step * size + c] = 0.0f;
     }
     if (N == 0) continue;  // every draw was a positive of the user's
-    Score(*b, lists.rows, P + N, lists.scores);
+    Score(*b, seen.user, lists.rows, P + N, lists.scores);
     const float loss = Differentiate(rule, lists.rows, P, N, lists.scores, lists.g);
     if (!IsFinite(loss)) {
       b->failed = first;
@@ -184,7 +216,7 @@ void Run(const RankingRule& rule, RankingSteps* b) {
       for (int64_t p = 0; p < P; ++p) out[p] = lists.g[p];
       for (int64_t c = 0; c < N; ++c) out[lists.places[c]] = lists.g[P + c];
     }
-    Move(rule, *b, lists, P, N);
+    Move(rule, *b, lists, seen, P, N);
     b->loss += loss;
   }
 }
@@ -194,7 +226,7 @@ void MoveItem(const RankingRule& rule, const RankingSteps& batch, int64_t row,
   const bool unit = rule.loss == RankingLoss::kCcl;
   const int64_t stride = batch.stride;
   float* v = batch.items + row * stride;
-  float* gradient = ListsIn(batch.scratch, rule.rows_a_step()).gradient;
+  float* gradient = ListsIn(batch.scratch, rule.rows_a_step(), stride).gradient;
   for (int64_t k = 0; k < stride; k += kLanes) Store(gradient + k, Vec{});
   for (int64_t p = 0; p < count; ++p) {
     for (int64_t k = 0; k < stride; k += kLanes) {

@@ -140,6 +140,8 @@ class RankingMF(FactorModel):
     margin, negative_weight : float, optional
         Of ``"ccl"``; by default 0.9 and ``0.5 * sqrt(items)``. ``negative_weight`` is also of
         ``"logistic"``, by default 20.
+    dropout : float, optional
+        Of ``"ccl"``: share of the user's factors that each step leaves out, by default 0.1.
     optimizer : {"adagrad", "adam", "sgd"}
         The first two keep one second moment a row.
     deterministic : bool
@@ -181,6 +183,7 @@ class RankingMF(FactorModel):
         "negative_power",
         "margin",
         "negative_weight",
+        "dropout",
         "optimizer",
         "deterministic",
     )
@@ -198,6 +201,7 @@ class RankingMF(FactorModel):
         negative_power: float = 0.0,
         margin: float | None = None,
         negative_weight: float | None = None,
+        dropout: float | None = None,
         optimizer: str = "adagrad",
         deterministic: bool = False,
         device: str = "auto",
@@ -215,6 +219,7 @@ class RankingMF(FactorModel):
         self.negative_power = negative_power
         self.margin = margin
         self.negative_weight = negative_weight
+        self.dropout = dropout
         self.optimizer = optimizer
         self.deterministic = deterministic
         self.device = device

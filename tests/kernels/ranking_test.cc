@@ -9,6 +9,7 @@
 #include "kernels/base/errors.h"
 #include "kernels/linalg/normalize_rows.h"
 #include "kernels/sgd/ranking_epoch.h"
+#include "kernels/sgd/user_dropout.h"
 #include "kernels/sparse/csr.h"
 #include "tests/support/devices.h"
 #include "tests/support/random_data.h"
@@ -138,6 +139,13 @@ TEST_P(RankingTest, EveryLossAndOptimizerFollowsItsNumericDerivative) {
       ExpectOracle(rows.view(), EpochWith(loss, optimizer), {});
     }
     ExpectOracle(rows.view(), EpochWith(loss, Optimizer::kAdagrad), by_weight);
+    if (loss == RankingLoss::kCcl) {
+      for (Optimizer optimizer : {Optimizer::kSgd, Optimizer::kAdagrad, Optimizer::kAdam}) {
+        RankingEpoch dropping = EpochWith(loss, optimizer);
+        dropping.objective.dropout = 0.3;
+        ExpectOracle(rows.view(), dropping, {});
+      }
+    }
     RankingEpoch without_biases = EpochWith(loss, Optimizer::kAdagrad);
     without_biases.objective.biases = false;
     ExpectOracle(rows.view(), without_biases, {});
@@ -152,6 +160,7 @@ TEST_P(RankingTest, ItemsPulledOneByOneMoveAsThoseMovedAtOnce) {
     for (Optimizer optimizer : {Optimizer::kSgd, Optimizer::kAdagrad, Optimizer::kAdam}) {
       RankingEpoch epoch = EpochWith(loss, optimizer);
       epoch.objective.regularization = 0;
+      if (loss == RankingLoss::kCcl) epoch.objective.dropout = 0.3;
       epoch.negatives = {.num_items = 4000};
       const auto negatives = oracle::RankingNegatives(epoch, UsersOf(rows.view())[0], 0);
       ASSERT_EQ(std::set(negatives.begin(), negatives.end()).size(), 5u);
@@ -277,6 +286,22 @@ TEST(NegativesTest, AreDrawnByWeightAndAreNeverPositives) {
   EXPECT_EQ(DrawNegative(uniform.table(), {.seed = 7}, 0, 0, 1, [](int32_t) { return true; }), -1);
 }
 
+TEST(UserDropoutTest, DropsItsShareAnewEachTime) {
+  int64_t dropped = 0, alike = 0;
+  const int64_t steps = 2000, factors = 70;
+  for (int64_t position = 0; position < steps; ++position) {
+    for (int64_t k = 0; k < factors; ++k) {
+      const bool kept = KeepsElement({.seed = 5}, position, k, DroppedBytes(0.25));
+      dropped += !kept;
+      alike += kept == KeepsElement({.seed = 5, .epoch = 1}, position, k, DroppedBytes(0.25));
+      EXPECT_TRUE(KeepsElement({.seed = 5}, position, k, DroppedBytes(0.0)));
+    }
+  }
+  const auto all = static_cast<double>(steps * factors);
+  EXPECT_NEAR(static_cast<double>(dropped) / all, 0.25, 0.01);
+  EXPECT_NEAR(static_cast<double>(alike) / all, 0.75 * 0.75 + 0.25 * 0.25, 0.01);
+}
+
 TEST(RankingObjectiveTest, NamesWhatIsOutsideItsDomain) {
   for (const auto& [change, name] :
        std::vector<std::pair<std::function<void(RankingObjective*)>, std::string>>{
@@ -284,6 +309,8 @@ TEST(RankingObjectiveTest, NamesWhatIsOutsideItsDomain) {
            {[](RankingObjective* o) { o->negatives = 0; }, "negative_samples"},
            {[](RankingObjective* o) { o->batch = 0; }, "batch_size"},
            {[](RankingObjective* o) { o->margin = 1; }, "margin"},
+           {[](RankingObjective* o) { o->dropout = 0.95; }, "dropout"},
+           {[](RankingObjective* o) { o->dropout = 0.1; }, "loss \"ccl\" alone"},
            {[](RankingObjective* o) { o->negative_weight = NAN; }, "negative_weight"}}) {
     RankingObjective objective;
     change(&objective);

@@ -58,6 +58,7 @@ def test_ranking_parameters_out_of_range_are_named(likes):
         ("batch_size", 0),
         ("negative_power", -1),
         ("margin", 1),
+        ("dropout", 0.1),
         ("epochs", 0),
     ]:
         with pytest.raises(ValueError, match=name):

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/sgd/user_dropout.h"
+
 namespace penchant::oracle {
 namespace {
 
@@ -151,8 +153,15 @@ double RankingInTurn(const RankingEpoch& e, const std::vector<RankingUser>& user
       }
       if (negatives.empty()) continue;
       Row user = tables->users[u];
+      const uint32_t dropped = DroppedBytes(e.objective.dropout);
       const auto value = [&] {
-        return LossOf(e.objective, static_cast<int64_t>(tables->items.size()), expected, user,
+        Row seen = user;
+        for (size_t k = 0; k < seen.size() && dropped > 0; ++k) {
+          if (!KeepsElement(e.part, all[first].position, static_cast<int64_t>(k), dropped)) {
+            seen[k] = 0;
+          }
+        }
+        return LossOf(e.objective, static_cast<int64_t>(tables->items.size()), expected, seen,
                       positives, negatives);
       };
       loss += value();
