@@ -126,6 +126,10 @@ def qualities(train, test, own_epochs: int | None, epochs: int, old: str | None)
     results = {f"Penchant {loss}": ours(loss, train, test, own_epochs) for loss in LOSSES}
     # In a fraction of LightFM's time.
     results["Penchant warp, short"] = ours("warp", train, test, 16, learning_rate=0.06)
+    # As configs/gowalla_ccl.textproto.
+    results["Penchant ccl, dropout"] = ours(
+        "ccl", train, test, own_epochs, dropout=0.1, negative_weight=300.0, negative_samples=1000
+    )
     results["implicit BPR"] = peer(implicit_bpr(epochs), epochs, matrix, train, test)
     results["implicit logistic"] = peer(implicit_logistic(30), 30, matrix, train, test)
     if old:

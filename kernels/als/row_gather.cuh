@@ -41,6 +41,7 @@ struct SolveLayout {
   int slots;           // stages of gathered data
   int stage;           // floats of one
   int line_bits;       // 2^line_bits threads share a line of the long side's stages
+  int line_turns;      // which all of the block's take so many turns for
   bool system_in_shared;
 
   // Where the block's arrays begin (Workspace), in floats: constants, which take no registers.
@@ -162,13 +163,16 @@ __device__ __forceinline__ void ForEachOwnFour(const SolveLayout& layout, int ro
   const int bits = kShort ? kShortBits : layout.line_bits;
   const int columns = kShort ? kDepth : layout.padded_factors;
   const int floats = StageLine<kDepth, kShort>(layout.padded_factors);
+  // The same number of turns for all lanes, and known to be: some turns have nothing inside.
+  const int lines = kShort ? __shfl_sync(kAllLanes, rows, 0) : kDepth,
+            step = kWarps * kWarpSize >> bits;
+  const int turns = kShort ? (lines + step - 1) / step : layout.line_turns;
   for (int first = 0; first < columns; first += 4 << bits) {
     const int column = first + (threadIdx.x & ((1 << bits) - 1)) * 4;
-    const bool inside = kShort || column < columns;
 #pragma unroll 1
-    for (int line = threadIdx.x >> bits; line < (kShort ? rows : kDepth);
-         line += kWarps * kWarpSize >> bits) {
-      visit(line, column, line * floats + column, inside);
+    for (int turn = 0; turn < turns; ++turn) {
+      const int line = (threadIdx.x >> bits) + turn * step;
+      visit(line, column, line * floats + column, line < lines && (kShort || column < columns));
     }
     if (kShort) break;
   }
@@ -223,7 +227,7 @@ __device__ __forceinline__ void SplitOwnCopies(const SolveLayout& layout, const 
       layout, rows, [&](int line, int column, int offset, bool inside) {
         const float4 d = *reinterpret_cast<const float4*>(w.diagonal + (kShort ? c * kDepth : 0) +
                                                           (inside ? column : 0));
-        const float weight = kShort ? 1.0f : w.weights[slot * kDepth + line];
+        const float weight = kShort || !inside ? 1.0f : w.weights[slot * kDepth + line];
         float4 y = {};
         if (inside) y = *reinterpret_cast<const float4*>(stage + offset);
         uint32_t high[2], low[2];

@@ -214,18 +214,20 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     if (!kShort && chunks.chunk_begin != nullptr) {
       // Added in the order of the chunks.
       const int64_t base = chunks.chunk_begin[0];
-      const auto first = static_cast<int>(chunks.chunk_begin[k] - base);
-      const auto last = static_cast<int>(chunks.chunk_begin[k + 1] - base);
+      const int first = __shfl_sync(kAllLanes, static_cast<int>(chunks.chunk_begin[k] - base), 0);
+      const int last =
+          __shfl_sync(kAllLanes, static_cast<int>(chunks.chunk_begin[k + 1] - base), 0);
       const int num_tiles = NumTiles(system.blocks);
-      for (int e = threadIdx.x; e < num_tiles * kTile * kTile; e += kWarps * kWarpSize) {
-        const int tile = e / (kTile * kTile), r = e / kTile % kTile, c = e % kTile;
-        float sum = 0;
-        for (int chunk = first; chunk < last; ++chunk) {
-          sum += chunks.sums[chunk * chunks.stride + tile * kTileFloats + r * kTileStride + c];
+      for (int i = 0; i < system.blocks; ++i) {
+        for (int j = 0; j <= i; ++j) {
+          for (int e = threadIdx.x; e < kTile * kTile; e += kWarps * kWarpSize) {
+            const int r = e / kTile, c = e % kTile;
+            const float* raw = chunks.sums + TileIndex(i, j) * kTileFloats + r * kTileStride + c;
+            float sum = 0;
+            for (int chunk = first; chunk < last; ++chunk) sum += raw[chunk * chunks.stride];
+            FinishElement(system, i, j, r, c, sum * w.half->inverse * w.half->inverse);
+          }
         }
-        const int i = TileRow(tile);
-        FinishElement(system, i, tile - TileIndex(i, 0), r, c,
-                      sum * w.half->inverse * w.half->inverse);
       }
       for (int e = threadIdx.x; e < order; e += kWarps * kWarpSize) {
         float sum = 0;

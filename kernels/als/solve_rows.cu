@@ -46,15 +46,19 @@ struct Launcher {
     return layout.floats * static_cast<int64_t>(sizeof(float));
   }
 
-  template <int kDepth, bool kShort>
+  template <int kWarps, int kDepth, bool kShort>
   SolveLayout Layout(int order, int64_t longest) const {
     SolveLayout layout{};
     layout.order = order;
     layout.padded_factors = RoundUpToTile(factors);
     const int rows = order == kTile && longest <= kTile / 2 ? kTile / 2 : order;
     layout.stage = (kShort ? rows : kDepth) * StageLine<kDepth, kShort>(layout.padded_factors);
-    while (layout.line_bits < 7 && 4 << layout.line_bits < layout.padded_factors) {
-      ++layout.line_bits;
+    if (!kShort) {
+      while (layout.line_bits < 7 && 4 << layout.line_bits < layout.padded_factors) {
+        ++layout.line_bits;
+      }
+      layout.line_turns =
+          static_cast<int>(DivideUp(kDepth, kWarps * kWarpSize >> layout.line_bits));
     }
     const int chunks = layout.padded_factors / kDepth;
     layout.slots = kShort ? chunks : 2;
@@ -74,7 +78,7 @@ struct Launcher {
     RowList list = rows;
     list.order += part.begin;
     list.count = static_cast<int>(part.end - part.begin);
-    const SolveLayout layout = Layout<kDepth, kShort>(order, part.longest);
+    const SolveLayout layout = Layout<kWarps, kDepth, kShort>(order, part.longest);
     // Only the largest block's tiles may be too many for shared memory.
     if constexpr (kWarps * kUnits > 10) {
       if (!layout.system_in_shared) {
@@ -104,7 +108,7 @@ struct Launcher {
 
   template <int kWarps, int kUnits, int kDepth>
   void SumChunks(int order, int64_t count, const ChunkSums& chunks) const {
-    SolveLayout layout = Layout<kDepth, false>(order, kChunkObservations);
+    SolveLayout layout = Layout<kWarps, kDepth, false>(order, kChunkObservations);
     layout.system_in_shared = false;  // the tiles go straight to global memory
     layout.Place(kDepth);
     LaunchShape shape{0, kWarps * kWarpSize, Bytes(layout)};

@@ -32,7 +32,6 @@ constexpr LossDefaults kLosses[] = {
 constexpr double kLogisticNegativeWeight = 20.0;
 constexpr double kCclNegativeWeight = 0.5;  // times sqrt(items)
 constexpr double kMargin = 0.9;
-constexpr double kCclDropout = 0.1;
 
 const LossDefaults& DefaultsOf(const config::RankingConfig& config) {
   const RankingLoss loss = ParseRankingLoss(config.loss().c_str());
@@ -61,7 +60,6 @@ void ResolveRanking(const Interactions& interactions, config::TrainConfig* confi
   }
   if (defaults.loss != RankingLoss::kCcl) return;
   if (!ranking->has_margin()) ranking->set_margin(kMargin);
-  if (!ranking->has_dropout()) ranking->set_dropout(kCclDropout);
   if (!ranking->has_negative_weight()) {
     ranking->set_negative_weight(kCclNegativeWeight *
                                  std::sqrt(static_cast<double>(interactions.num_items())));
@@ -77,7 +75,7 @@ RankingObjective ObjectiveOf(const config::RankingConfig& config) {
   objective.negatives =
       config.has_negative_samples() ? config.negative_samples() : defaults.negatives;
   if (config.has_margin()) objective.margin = config.margin();
-  if (config.has_dropout()) objective.dropout = config.dropout();
+  objective.dropout = config.dropout();
   if (config.has_negative_weight()) objective.negative_weight = config.negative_weight();
   objective.Validate();
   return objective;
