@@ -27,8 +27,8 @@ import ledger  # noqa: E402
 
 GPUS = {
     # bytes/s of HBM and L2, L2 bytes, multiprocessors, clock, multiply-adds of mma.sync in TF32 a
-    # cycle and multiprocessor (H100: 0.62 of its peak, as published microbenchmarks of mma.sync found);
-    # of halves twice as many.
+    # cycle and multiprocessor (H100: 0.62 of its peak, as published microbenchmarks of mma.sync
+    # found); of halves twice as many.
     "A100": dict(hbm=2.0e12, l2=4.0e12, l2_bytes=40e6, sms=108, clock=1.41e9, mma=512, arch=80),
     "H100": dict(hbm=3.35e12, l2=5.5e12, l2_bytes=50e6, sms=132, clock=1.755e9, mma=662, arch=90),
 }
