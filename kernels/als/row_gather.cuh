@@ -155,7 +155,7 @@ __host__ __device__ __forceinline__ int StageLine(int padded_factors) {
 
 // Calls visit(line, column, offset, inside) for the fours of a stage that are this thread's:
 // columns `column` to column + 3 of line `line`, `offset` floats into the stage. All lanes of a
-// warp make as many calls; lines that are no power of two long leave some with nothing `inside`.
+// warp make as many calls, of which some are not `inside` the stage.
 template <int kWarps, int kDepth, bool kShort, typename Visit>
 __device__ __forceinline__ void ForEachOwnFour(const SolveLayout& layout, int rows, Visit visit) {
   constexpr int kShortBits = kDepth == 32 ? 3 : 2;
@@ -163,9 +163,9 @@ __device__ __forceinline__ void ForEachOwnFour(const SolveLayout& layout, int ro
   const int bits = kShort ? kShortBits : layout.line_bits;
   const int columns = kShort ? kDepth : layout.padded_factors;
   const int floats = StageLine<kDepth, kShort>(layout.padded_factors);
-  // The same number of turns for all lanes, and known to be: some turns have nothing inside.
-  const int lines = kShort ? __shfl_sync(kAllLanes, rows, 0) : kDepth,
-            step = kWarps * kWarpSize >> bits;
+  // By a shuffle, so that all lanes are known to take as many turns.
+  const int lines = kShort ? __shfl_sync(kAllLanes, rows, 0) : kDepth;
+  const int step = kWarps * kWarpSize >> bits;
   const int turns = kShort ? (lines + step - 1) / step : layout.line_turns;
   for (int first = 0; first < columns; first += 4 << bits) {
     const int column = first + (threadIdx.x & ((1 << bits) - 1)) * 4;

@@ -15,7 +15,7 @@ namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
 // Forms the raw tiles of the row's system (contraction alone) and hands each to
 // finish(tile row, tile column, sum); of those on the diagonal the 16 x 16 right above is not
-// formed. On the long side, rhs = W^1/2 ... Y'(c p) is formed beside them.
+// formed. On the long side the right-hand side, D^-1/2 Y'(c p), is formed beside them.
 template <int kWarps, int kUnits, int kDepth, bool kShort, bool kInTurns, typename Finish>
 __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observations& row,
                                           const SolveLayout& layout, const Workspace& w, int order,
@@ -27,7 +27,7 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
   const bool corner = kShort && kWarps == 1 && row.count <= kTile / 2;
   // Where this lane's row of the matrices of a fragment lies: its factors side by side on the short
   // side, its observations one below the other on the long side.
-  int lane_line = kShort ? lane % 16 : lane % 8 + lane / 16 * 8;
+  const int lane_line = kShort ? lane % 16 : lane % 8 + lane / 16 * 8;
   const int lane_column = (kShort ? lane / 16 : lane / 8 % 2) * kHalvesUnit;
   const int lane_offset = lane_line * line + lane_column;
   if constexpr (!kShort) {
