@@ -26,7 +26,7 @@ __global__ void SolveInDoubleKernel(RowProblem p, RowList rows, double* scratch,
   const int d = p.factors;
   for (int64_t f = blockIdx.x; f < *rows.num_failed; f += gridDim.x) {
     const int32_t row = rows.failed[f];
-    const Observations seen = ObservationsOf(p, row, 0, RowLength(p, row));
+    const Observations seen = ObservationsOf(p, row);
     const int64_t n = seen.count;
     const bool short_side = n <= d;
     const int64_t m = short_side ? n : d;

@@ -1,4 +1,5 @@
 #include "kernels/als/loss.h"
+#include "kernels/base/ptx.cuh"
 #include "kernels/cuda_twins.cuh"
 #include "kernels/linalg/gram.cuh"
 
@@ -20,16 +21,12 @@ struct LossProblem {
 __global__ void RowLoss(LossProblem p, double* sums) {
   const int lane = threadIdx.x % kWarpSize;
   const int64_t warps = int64_t{gridDim.x} * (blockDim.x / kWarpSize);
-  const int64_t rounds = (p.rows.rows + warps - 1) / warps;
-  const int64_t first = int64_t{blockIdx.x} * (blockDim.x / kWarpSize) + threadIdx.x / kWarpSize;
-  for (int64_t round = 0; round < rounds; ++round) {
-    const int64_t i = first + round * warps;
-    const bool there = i < p.rows.rows;
-    const int64_t begin = there ? p.observations.offsets[i] : 0;
-    const int64_t n = there ? p.observations.offsets[i + 1] - begin : 0;
-    const float* row = p.rows.row(there ? i : 0);
+  const int64_t first = int64_t{blockIdx.x} * (blockDim.x / kWarpSize) + WarpIndex();
+  for (int64_t i = first; i < p.rows.rows; i += warps) {
+    const int64_t begin = p.observations.offsets[i], n = p.observations.offsets[i + 1] - begin;
+    const float* row = p.rows.row(i);
     double square = 0;
-    for (int64_t k = lane; k < p.rows.cols; k += kWarpSize) square += double{row[k]} * row[k];
+    ForEachOwn(p.rows.cols, lane, [&](int64_t k) { square += double{row[k]} * row[k]; });
     square = SumOverWarp(square);
     double total =
         p.regularization *
@@ -37,7 +34,7 @@ __global__ void RowLoss(LossProblem p, double* sums) {
     for (int64_t j = 0; p.observed && j < n; ++j) {
       const float* other = p.other.row(p.observations.indices[begin + j]);
       double score = 0;
-      for (int64_t k = lane; k < p.rows.cols; k += kWarpSize) score += double{row[k]} * other[k];
+      ForEachOwn(p.rows.cols, lane, [&](int64_t k) { score += double{row[k]} * other[k]; });
       score = SumOverWarp(score);
       const double r = p.observations.values != nullptr ? p.observations.values[begin + j] : 1.0f;
       const double preference = r > 0 ? 1.0 : 0.0;
@@ -45,7 +42,7 @@ __global__ void RowLoss(LossProblem p, double* sums) {
       total += confidence * (preference - score) * (preference - score) -
                p.unobserved_weight * score * score;
     }
-    if (there && lane == 0) sums[p.first_row + i] = total;
+    if (lane == 0) sums[p.first_row + i] = total;
   }
 }
 

@@ -45,7 +45,7 @@ struct SolveLayout {
   bool system_in_shared;
 
   // Where the block's arrays begin (Workspace), in floats: constants, which take no registers.
-  int scale, rhs, pivots, pivot_rows, bad_pivots, half, stages, weights, targets, tiles;
+  int scale, rhs, diagonal, pivot_rows, bad_pivots, half, stages, weights, targets, tiles;
   int floats;  // of all
 
   __host__ __device__ int system() const { return NumTiles(order / kTile) * kTileFloats; }
@@ -55,7 +55,7 @@ struct SolveLayout {
     const auto next = [&end](int size) { return std::exchange(end, end + size); };
     scale = next(order);
     rhs = next(order);
-    pivots = next(order);
+    diagonal = next(order);
     pivot_rows = next(2 * kTile);
     bad_pivots = next(2);
     half = next(2);
@@ -99,9 +99,8 @@ __device__ __forceinline__ int RowLength(const RowProblem& p, int32_t row) {
   return static_cast<int>(p.offsets[row + 1] - p.offsets[row]);
 }
 
-__device__ __forceinline__ Observations ObservationsOf(const RowProblem& p, int32_t row,
-                                                       int64_t first, int count) {
-  return {p.offsets[row] + first, count};
+__device__ __forceinline__ Observations ObservationsOf(const RowProblem& p, int32_t row) {
+  return {p.offsets[row], RowLength(p, row)};
 }
 
 // The scale of a row's elements: those of Y D^-1/2 (short side), of W^1/2 Y D^-1/2 (long side).
@@ -139,7 +138,7 @@ __device__ __forceinline__ Workspace LayOut(const SolveLayout& layout, float* sh
   w.targets = shared + layout.targets;
   w.half = reinterpret_cast<HalfScale*>(shared + layout.half);
   w.system.rhs = shared + layout.rhs;
-  w.system.diagonal = shared + layout.pivots;
+  w.system.diagonal = shared + layout.diagonal;
   w.system.pivot_rows = shared + layout.pivot_rows;
   w.system.bad_pivots = reinterpret_cast<int*>(shared + layout.bad_pivots);
   w.system.tiles = kTilesInShared ? shared + layout.tiles : global_tiles;
@@ -163,8 +162,7 @@ __device__ __forceinline__ void ForEachOwnFour(const SolveLayout& layout, int ro
   const int bits = kShort ? kShortBits : layout.line_bits;
   const int columns = kShort ? kDepth : layout.padded_factors;
   const int floats = StageLine<kDepth, kShort>(layout.padded_factors);
-  // By a shuffle, so that all lanes are known to take as many turns.
-  const int lines = kShort ? __shfl_sync(kAllLanes, rows, 0) : kDepth;
+  const int lines = kShort ? Agreed(rows) : kDepth;
   const int step = kWarps * kWarpSize >> bits;
   const int turns = kShort ? (lines + step - 1) / step : layout.line_turns;
   for (int first = 0; first < columns; first += 4 << bits) {
@@ -174,7 +172,6 @@ __device__ __forceinline__ void ForEachOwnFour(const SolveLayout& layout, int ro
       const int line = (threadIdx.x >> bits) + turn * step;
       visit(line, column, line * floats + column, line < lines && (kShort || column < columns));
     }
-    if (kShort) break;
   }
 }
 

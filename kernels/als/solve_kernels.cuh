@@ -200,7 +200,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
       kTilesInShared ? nullptr : global_tiles + int64_t{blockIdx.x} * layout.system());
   for (int k = blockIdx.x; k < rows.count; k += gridDim.x) {
     const int32_t row = rows.order[k];
-    const Observations observations = ObservationsOf(p, row, 0, RowLength(p, row));
+    const Observations observations = ObservationsOf(p, row);
     if (observations.count == 0) {
       float* out = p.out + int64_t{row} * p.stride;
       for (int i = threadIdx.x; i < p.stride; i += kWarps * kWarpSize) out[i] = 0.0f;
@@ -214,9 +214,8 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     if (!kShort && chunks.chunk_begin != nullptr) {
       // Added in the order of the chunks.
       const int64_t base = chunks.chunk_begin[0];
-      const int first = __shfl_sync(kAllLanes, static_cast<int>(chunks.chunk_begin[k] - base), 0);
-      const int last =
-          __shfl_sync(kAllLanes, static_cast<int>(chunks.chunk_begin[k + 1] - base), 0);
+      const int first = Agreed(static_cast<int>(chunks.chunk_begin[k] - base));
+      const int last = Agreed(static_cast<int>(chunks.chunk_begin[k + 1] - base));
       const int num_tiles = NumTiles(system.blocks);
       for (int i = 0; i < system.blocks; ++i) {
         for (int j = 0; j <= i; ++j) {
@@ -254,8 +253,8 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     if (threadIdx.x == 0 && *system.bad_pivots > 0) {
       rows.failed[atomicAdd(rows.num_failed, 1)] = solved;
     }
-    WriteRow<kWarps, kDepth, kShort>(p, ObservationsOf(p, solved, 0, RowLength(p, solved)), layout,
-                                     w, p.out + int64_t{solved} * p.stride);
+    WriteRow<kWarps, kDepth, kShort>(p, ObservationsOf(p, solved), layout, w,
+                                     p.out + int64_t{solved} * p.stride);
     __syncthreads();
   }
 }
@@ -269,7 +268,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
   const int order = layout.padded_factors;
   for (int k = blockIdx.x; k < num_chunks; k += gridDim.x) {
     const RowChunk chunk = chunks.chunks[k];
-    const Observations observations = ObservationsOf(p, chunk.row, chunk.first, chunk.count);
+    const Observations observations = {p.offsets[chunk.row] + chunk.first, chunk.count};
     PrepareRow<kWarps, false>(p, observations, chunk.row, order, layout, w);
     float* sums = chunks.sums + k * chunks.stride;
     FormTiles<kWarps, kUnits, kDepth, false, (kWarps * kUnits > 10)>(

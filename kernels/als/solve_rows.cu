@@ -46,7 +46,9 @@ struct Launcher {
     return layout.floats * static_cast<int64_t>(sizeof(float));
   }
 
-  template <int kWarps, int kDepth, bool kShort>
+  // Tiles stay in shared memory where they fit, and where one turn of kWarps * kUnits forms them
+  // all.
+  template <int kWarps, int kUnits, int kDepth, bool kShort>
   SolveLayout Layout(int order, int64_t longest) const {
     SolveLayout layout{};
     layout.order = order;
@@ -68,7 +70,8 @@ struct Launcher {
       layout.slots = 2;
       layout.Place(kDepth);
     }
-    layout.system_in_shared = Bytes(layout) <= context.cuda()->facts().shared_bytes;
+    layout.system_in_shared = NumTiles(order / kTile) <= kWarps * kUnits &&
+                              Bytes(layout) <= context.cuda()->facts().shared_bytes;
     layout.Place(kDepth);
     return layout;
   }
@@ -78,7 +81,7 @@ struct Launcher {
     RowList list = rows;
     list.order += part.begin;
     list.count = static_cast<int>(part.end - part.begin);
-    const SolveLayout layout = Layout<kWarps, kDepth, kShort>(order, part.longest);
+    const SolveLayout layout = Layout<kWarps, kUnits, kDepth, kShort>(order, part.longest);
     // Only the largest block's tiles may be too many for shared memory.
     if constexpr (kWarps * kUnits > 10) {
       if (!layout.system_in_shared) {
@@ -108,7 +111,7 @@ struct Launcher {
 
   template <int kWarps, int kUnits, int kDepth>
   void SumChunks(int order, int64_t count, const ChunkSums& chunks) const {
-    SolveLayout layout = Layout<kWarps, kDepth, false>(order, kChunkObservations);
+    SolveLayout layout = Layout<kWarps, kUnits, kDepth, false>(order, kChunkObservations);
     layout.system_in_shared = false;  // the tiles go straight to global memory
     layout.Place(kDepth);
     LaunchShape shape{0, kWarps * kWarpSize, Bytes(layout)};

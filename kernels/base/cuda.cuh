@@ -68,6 +68,15 @@ __device__ __forceinline__ float MaxOverWarp(float value) {
   return value;
 }
 
+// Calls visit(k) for the elements of a row that are this lane's. All lanes take the same turns, so
+// that the compiler knows the warp to be together after it.
+template <typename Visit>
+__device__ __forceinline__ void ForEachOwn(int64_t stride, int lane, Visit visit) {
+  for (int64_t first = 0; first < stride; first += kWarpSize) {
+    if (first + lane < stride) visit(first + lane);
+  }
+}
+
 // Elements that other threads may move at the same time.
 __device__ __forceinline__ float LoadRelaxed(const float* from) {
 #ifdef PENCHANT_CUDA_ON_HOST

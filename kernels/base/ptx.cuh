@@ -3,16 +3,16 @@
 #ifndef PENCHANT_KERNELS_BASE_PTX_CUH_
 #define PENCHANT_KERNELS_BASE_PTX_CUH_
 
-#include <cuda_runtime.h>
-
-#include <cstdint>
-
 #ifdef PENCHANT_CUDA_ON_HOST
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <vector>
 #endif
+
+#include <cstdint>
+
+#include "kernels/base/cuda.cuh"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
@@ -83,32 +83,49 @@ __device__ __forceinline__ float2 UnpackHalves(uint32_t pair) {
   return both;
 }
 
+// Four elements that other threads may move at the same time; 16-byte aligned.
+__device__ __forceinline__ float4 LoadFourRelaxed(const float* from) {
+  float4 out;
+  asm volatile("ld.volatile.global.v4.f32 {%0, %1, %2, %3}, [%4];\n"
+               : "=f"(out.x), "=f"(out.y), "=f"(out.z), "=f"(out.w)
+               : "l"(__cvta_generic_to_global(from)));
+  return out;
+}
+
 // Has what depends on `x` computed here, not earlier and kept in registers until now.
 __device__ __forceinline__ void ComputeAnew(int& x) { asm volatile("" : "+r"(x)); }
 
-// The thread's place in its block and in its warp: asked of the hardware each time, so that they
-// take no registers between.
-__device__ __forceinline__ int ThreadIndex() {
-  int thread;
-  asm volatile("mov.u32 %0, %%tid.x;\n" : "=r"(thread));
-  return thread;
-}
+// What is the same in all lanes, made known to be so by a vote: where a value or condition decides
+// on branches and turns, the compiler then keeps the warp together. (Of shuffles it knows less.)
+__device__ __forceinline__ int Agreed(int value) { return __reduce_max_sync(kAllLanes, value); }
+__device__ __forceinline__ bool Agreed(bool condition) { return __any_sync(kAllLanes, condition); }
+
+// The thread's place in its warp, and the warp's in its block: asked of the hardware each time, so
+// that they take no registers between.
 __device__ __forceinline__ int LaneIndex() {
   int lane;
   asm volatile("mov.u32 %0, %%laneid;\n" : "=r"(lane));
   return lane;
 }
-// The warp's place in its block: the same in all lanes, and known to be so.
 __device__ __forceinline__ int WarpIndex() {
-  return __shfl_sync(kAllLanes, ThreadIndex() / kWarpSize, 0);
+  int thread;
+  asm volatile("mov.u32 %0, %%tid.x;\n" : "=r"(thread));
+  return Agreed(thread / kWarpSize);
 }
 
 #else
 
+inline float4 LoadFourRelaxed(const float* from) {
+  return {LoadRelaxed(from), LoadRelaxed(from + 1), LoadRelaxed(from + 2), LoadRelaxed(from + 3)};
+}
 inline void ComputeAnew(int&) {}
-inline int ThreadIndex() { return static_cast<int>(threadIdx.x); }
-inline int WarpIndex() { return static_cast<int>(threadIdx.x) / kWarpSize; }
 inline int LaneIndex() { return static_cast<int>(threadIdx.x) % kWarpSize; }
+inline int WarpIndex() { return static_cast<int>(threadIdx.x) / kWarpSize; }
+template <typename T>
+T Agreed(T value) {
+  return value;
+}
+
 inline void CopyAsync16(void* shared, const void* global, bool copy) {
   // The bytes may arrive from now on: nobody may still read, nor yet read, what was there.
   auto* words = static_cast<uint32_t*>(shared);
@@ -151,47 +168,64 @@ inline float2 UnpackHalves(uint32_t pair) {
   return {values[pair & 0xffff], values[pair >> 16]};
 }
 
+// A lane's part in MmaHalf.
+struct MmaOperands {
+  float c[4];
+  uint32_t a[4], b[2];
+};
+
+inline void MultiplyOperands(unsigned, cuda_host::Lane* lanes) {
+  const auto operands = [&](int lane) -> const MmaOperands& {
+    return *reinterpret_cast<const MmaOperands*>(lanes[lane].in);
+  };
+  float left[16][16], right[16][8];
+  for (int lane = 0; lane < kWarpSize; ++lane) {
+    const int g = lane / 4, t = lane % 4;
+    for (int i = 0; i < 4; ++i) {
+      const float2 pair = UnpackHalves(operands(lane).a[i]);
+      float* to = &left[g + i % 2 * 8][2 * t + i / 2 * 8];
+      to[0] = pair.x;
+      to[1] = pair.y;
+    }
+    for (int i = 0; i < 2; ++i) {
+      const float2 pair = UnpackHalves(operands(lane).b[i]);
+      right[2 * t + i * 8][g] = pair.x;
+      right[2 * t + i * 8 + 1][g] = pair.y;
+    }
+  }
+  for (int lane = 0; lane < kWarpSize; ++lane) {
+    auto* out = reinterpret_cast<float*>(lanes[lane].out);
+    for (int i = 0; i < 4; ++i) {
+      const int row = lane / 4 + i / 2 * 8, column = lane % 4 * 2 + i % 2;
+      double sum = operands(lane).c[i];
+      for (int k = 0; k < 16; ++k) sum += double{left[row][k]} * double{right[k][column]};
+      out[i] = DropDigits(sum);
+    }
+  }
+}
+
 inline void MmaHalf(float (&c)[4], const uint32_t (&a)[4], uint32_t b_begin, uint32_t b_end,
                     cuda_host::Location where = cuda_host::Location::current()) {
-  struct In {
-    float c[4];
-    uint32_t a[4], b[2];
-  } in;
-  for (int i = 0; i < 4; ++i) {
-    in.c[i] = c[i];
-    in.a[i] = a[i];
-  }
-  in.b[0] = b_begin;
-  in.b[1] = b_end;
+  const MmaOperands in = {{c[0], c[1], c[2], c[3]}, {a[0], a[1], a[2], a[3]}, {b_begin, b_end}};
   cuda_host::WarpOperation(kAllLanes, "mma", where, &in, sizeof(in), c, sizeof(c),
-                           [](unsigned, cuda_host::Lane* lanes) {
-                             float left[16][16], right[16][8];
-                             for (int l = 0; l < 32; ++l) {
-                               const auto* lane = reinterpret_cast<const In*>(lanes[l].in);
-                               const int g = l / 4, t = l % 4;
-                               for (int i = 0; i < 4; ++i) {
-                                 const float2 pair = UnpackHalves(lane->a[i]);
-                                 left[g + i % 2 * 8][2 * t + i / 2 * 8] = pair.x;
-                                 left[g + i % 2 * 8][2 * t + i / 2 * 8 + 1] = pair.y;
-                               }
-                               for (int i = 0; i < 2; ++i) {
-                                 const float2 pair = UnpackHalves(lane->b[i]);
-                                 right[2 * t + i * 8][g] = pair.x;
-                                 right[2 * t + i * 8 + 1][g] = pair.y;
-                               }
-                             }
-                             for (int l = 0; l < 32; ++l) {
-                               const auto* lane = reinterpret_cast<const In*>(lanes[l].in);
-                               auto* out = reinterpret_cast<float*>(lanes[l].out);
-                               for (int i = 0; i < 4; ++i) {
-                                 const int row = l / 4 + i / 2 * 8, column = l % 4 * 2 + i % 2;
-                                 double sum = lane->c[i];
-                                 for (int k = 0; k < 16; ++k)
-                                   sum += double{left[row][k]} * double{right[k][column]};
-                                 out[i] = DropDigits(sum);
-                               }
-                             }
-                           });
+                           MultiplyOperands);
+}
+
+template <bool kTransposed>
+void DistributeMatrices(unsigned, cuda_host::Lane* lanes) {
+  for (int lane = 0; lane < kWarpSize; ++lane) {
+    const int g = lane / 4, t = lane % 4;
+    for (int matrix = 0; matrix < 4; ++matrix) {
+      const auto half = [&](int row, int column) {
+        uint16_t bits;
+        std::memcpy(&bits, lanes[8 * matrix + row].in + 2 * column, sizeof(bits));
+        return uint32_t{bits};
+      };
+      const uint32_t pair = kTransposed ? half(2 * t, g) | half(2 * t + 1, g) << 16
+                                        : half(g, 2 * t) | half(g, 2 * t + 1) << 16;
+      std::memcpy(lanes[lane].out + 4 * matrix, &pair, sizeof(pair));
+    }
+  }
 }
 
 template <bool kTransposed>
@@ -200,22 +234,7 @@ void LoadMatrices(const void* shared_row, uint32_t (&out)[4],
   uint32_t row[4];  // read by its own lane, so that the sanitizers see it
   std::memcpy(row, shared_row, sizeof(row));
   cuda_host::WarpOperation(kAllLanes, "ldmatrix", where, row, sizeof(row), out, sizeof(out),
-                           [](unsigned, cuda_host::Lane* lanes) {
-                             for (int l = 0; l < 32; ++l) {
-                               const int g = l / 4, t = l % 4;
-                               for (int m = 0; m < 4; ++m) {
-                                 const auto half = [&](int r, int c) {
-                                   uint16_t bits;
-                                   std::memcpy(&bits, lanes[8 * m + r].in + 2 * c, sizeof(bits));
-                                   return uint32_t{bits};
-                                 };
-                                 const uint32_t pair =
-                                     kTransposed ? half(2 * t, g) | half(2 * t + 1, g) << 16
-                                                 : half(g, 2 * t) | half(g, 2 * t + 1) << 16;
-                                 std::memcpy(lanes[l].out + 4 * m, &pair, sizeof(pair));
-                               }
-                             }
-                           });
+                           DistributeMatrices<kTransposed>);
 }
 
 #endif  // PENCHANT_CUDA_ON_HOST

@@ -12,11 +12,11 @@ __global__ void NormalizeRowsKernel(MatrixView<float> table) {
   const int lane = threadIdx.x % kWarpSize;
   float* row = table.data + warp * table.stride;
   float square = 0;
-  for (int64_t k = lane; k < table.stride; k += kWarpSize) square += row[k] * row[k];
+  ForEachOwn(table.stride, lane, [&](int64_t k) { square += row[k] * row[k]; });
   square = SumOverWarp(square);
   if (!(square > 0.0f)) return;
   const float inverse = 1.0f / sqrtf(square);
-  for (int64_t k = lane; k < table.stride; k += kWarpSize) row[k] *= inverse;
+  ForEachOwn(table.stride, lane, [&](int64_t k) { row[k] *= inverse; });
 }
 
 }  // namespace

@@ -171,6 +171,14 @@ TEST_P(SolveRowsTest, LargeSystems) {
   }
 }
 
+TEST_P(SolveRowsTest, MoreFactorsThanABlockCopiesAtOnce) {
+  // Lines of more than 512 factors take several turns of a CUDA block's threads.
+  const Csr rows = RandomCsr({530, 7, 40}, 560, 3, false);
+  Fixed fixed(context(), RandomMatrix(560, 520, 5, 0.1f));
+  const Solved solved = Solve(context(), Objective(), fixed, rows.view());
+  EXPECT_LT(WorstError(Objective(), fixed, rows.view(), solved.out), 2e-5);
+}
+
 TEST_P(SolveRowsTest, OneHugeRowBesideEmptyOnes) {
   std::vector<int64_t> lengths(40, 0);
   lengths[17] = 20000;
