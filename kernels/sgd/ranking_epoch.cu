@@ -1,3 +1,4 @@
+#include "kernels/base/ptx.cuh"
 #include "kernels/base/thrust.cuh"
 #include "kernels/cuda_twins.cuh"
 #include "kernels/sgd/ranking_epoch.h"
@@ -6,7 +7,7 @@
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 namespace {
 
-constexpr int kWarps = 4;  // a block
+constexpr int kWarps = 4;  // a block, or fewer where a step has so many rows that they do not fit
 
 struct WarpReport {
   double loss;
@@ -25,8 +26,7 @@ __global__ void WalkUsersKernel(RankingRule rule, Walk walk, const int32_t* orde
                                 unsigned long long* failed) {
   PENCHANT_SHARED(shared);
   const int warps_a_block = static_cast<int>(blockDim.x) / kWarpSize;
-  const int warp_in_block = __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kWarpSize, 0);
-  const int lane = threadIdx.x % kWarpSize;
+  const int warp_in_block = WarpIndex(), lane = threadIdx.x % kWarpSize;
   const int64_t warp = int64_t{blockIdx.x} * warps_a_block + warp_in_block;
   const int64_t warps = int64_t{gridDim.x} * warps_a_block;
   const WarpMemory w =
@@ -35,7 +35,7 @@ __global__ void WalkUsersKernel(RankingRule rule, Walk walk, const int32_t* orde
   for (int64_t i = begin + warp; i < end; i += warps) {
     const int32_t user = order[i];
     float* row = tables.users.data + user * tables.users.stride;
-    for (int64_t k = lane; k < tables.users.stride; k += kWarpSize) w.user[k] = row[k];
+    ForEachOwn(tables.users.stride, lane, [&](int64_t k) { w.user[k] = row[k]; });
     __syncwarp();
     int64_t step = kItemsMove ? 0 : first_steps[i];
     WarpReport report = {0, 0};
@@ -52,16 +52,16 @@ __global__ void WalkUsersKernel(RankingRule rule, Walk walk, const int32_t* orde
         ++P;
       }
       __syncwarp();
-      if (P == 0) break;
+      if (Agreed(P == 0)) break;
       const float loss =
           Step<kItemsMove>(rule, walk, tables, w, source, user, P, position, step++, lane);
-      good = isfinite(loss);
+      good = Agreed(isfinite(loss));
       if (!good && lane == 0) atomicMin(failed, static_cast<unsigned long long>(position));
       report.loss += loss;
       report.positives += P;
       __syncwarp();
     }
-    for (int64_t k = lane; k < tables.users.stride; k += kWarpSize) row[k] = w.user[k];
+    ForEachOwn(tables.users.stride, lane, [&](int64_t k) { row[k] = w.user[k]; });
     __syncwarp();
     if (lane == 0) reports[user] = report;
   }
@@ -72,29 +72,28 @@ __global__ void MoveItemsKernel(RankingRule rule, const int32_t* items, const in
                                 int64_t count, Walk walk, RankingTables tables) {
   PENCHANT_SHARED(shared);
   const int warps_a_block = static_cast<int>(blockDim.x) / kWarpSize;
-  const int warp_in_block = __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kWarpSize, 0);
-  const int lane = threadIdx.x % kWarpSize;
+  const int warp_in_block = WarpIndex(), lane = threadIdx.x % kWarpSize;
   const int64_t stride = tables.items.stride, size = rule.rows_a_step();
   float* gradient = reinterpret_cast<float*>(shared) + warp_in_block * stride;
   const int64_t i = int64_t{blockIdx.x} * warps_a_block + warp_in_block;
   if (i >= count || items[i] < 0 || (i > 0 && items[i - 1] == items[i])) return;
   const int32_t item = items[i];
   float* v = tables.items.data + item * stride;
-  for (int64_t k = lane; k < stride; k += kWarpSize) gradient[k] = 0;
+  ForEachOwn(stride, lane, [&](int64_t k) { gradient[k] = 0; });
   int pulls = 0;
   for (int64_t j = i; j < count && items[j] == item; ++j) {
     const float derivative = walk.derivatives[places[j]];
     if (derivative == 0.0f) continue;
     ++pulls;
     const float* user = walk.users + places[j] / size * stride;
-    for (int64_t k = lane; k < stride; k += kWarpSize) gradient[k] += derivative * user[k];
+    ForEachOwn(stride, lane, [&](int64_t k) { gradient[k] += derivative * user[k]; });
   }
   if (pulls == 0) return;
   const bool unit = rule.loss == RankingLoss::kCcl;
   float b = rule.regularization * static_cast<float>(pulls);
   if (unit) {
     float product = 0;
-    for (int64_t k = lane; k < stride; k += kWarpSize) product += gradient[k] * v[k];
+    ForEachOwn(stride, lane, [&](int64_t k) { product += gradient[k] * v[k]; });
     b = -SumOverWarp(product);
   }
   __syncwarp();
@@ -139,13 +138,14 @@ std::shared_ptr<const EpochReport> RunEpoch(Context& context, const RankingEpoch
   CudaDevice& device = *context.cuda();
   const RankingRule rule = RuleOf(epoch, tables);
   const int64_t stride = tables.items.stride, size = rule.rows_a_step();
-  const LaunchShape walkers{0, kWarps * kWarpSize,
-                            kWarps * WarpMemoryFloats(stride, size, rule.dropped_bytes > 0) *
-                                static_cast<int64_t>(sizeof(float))};
-  PENCHANT_REQUIRE(walkers.shared_bytes <= device.facts().shared_bytes, "batch_size=", rule.batch,
-                   " and negative_samples=", rule.negatives, " with ", tables.items.cols,
+  const int64_t warp_bytes =
+      WarpMemoryFloats(stride, size, rule.dropped_bytes > 0) * static_cast<int64_t>(sizeof(float));
+  const int64_t warps = std::min<int64_t>(kWarps, device.facts().shared_bytes / warp_bytes);
+  PENCHANT_REQUIRE(warps > 0, "batch_size=", rule.batch, " and negative_samples=", rule.negatives,
+                   " with ", tables.items.cols,
                    " factors do not fit a CUDA block's shared memory; ask for fewer, or use "
                    "device=\"cpu\"");
+  const LaunchShape walkers{0, static_cast<int>(warps * kWarpSize), warps * warp_bytes};
   DeviceBuffer<WarpReport> reports(context, num_users), sum(context, 1);
   DeviceBuffer<unsigned long long> failed(context, 1);
   PENCHANT_LAUNCH(context, (LaunchShape{1, 1}), ResetFailed, failed.data());
@@ -154,7 +154,7 @@ std::shared_ptr<const EpochReport> RunEpoch(Context& context, const RankingEpoch
     const auto kernel = WalkUsersKernel<true, Source>;
     const std::string name = internal::Concat("WalkUsersKernel<true, ", Source::kName, ">");
     LaunchShape shape = walkers;
-    shape.blocks = ResidentBlocks(context, kernel, shape, DivideUp(num_users, kWarps));
+    shape.blocks = ResidentBlocks(context, kernel, shape, DivideUp(num_users, warps));
     PENCHANT_LAUNCH_NAMED(context, name.c_str(), shape, kernel, rule, walk, order.users(), nullptr,
                           0, num_users, source, tables, reports.data(), failed.data());
   } else {
@@ -171,7 +171,7 @@ std::shared_ptr<const EpochReport> RunEpoch(Context& context, const RankingEpoch
       const int64_t count = portion.steps * size;
       if (count == 0) continue;
       LaunchShape shape = walkers;
-      shape.blocks = DivideUp(portion.end - portion.begin, kWarps);
+      shape.blocks = DivideUp(portion.end - portion.begin, warps);
       PENCHANT_LAUNCH_NAMED(context, name.c_str(), shape, kernel, rule, walk, order.users(),
                             order.first_steps(), portion.begin, portion.end, source, tables,
                             reports.data(), failed.data());

@@ -51,36 +51,59 @@ __device__ __forceinline__ float SumOverNegatives(const RankingRule& rule, const
   return SumOverWarp(sum);
 }
 
+// Calls visit(place, there) for every place of a negative, 32 a turn, from place `from` on and
+// around again, until it returns true in all lanes; `there`: the place has one.
+template <typename Visit>
+__device__ __forceinline__ void AroundNegatives(const RankingRule& rule, const WarpMemory& w,
+                                                int from, int lane, Visit visit) {
+  const int begin = static_cast<int>(rule.batch), m = static_cast<int>(rule.negatives);
+  for (int first = 0; first < m; first += kWarpSize) {
+    const int at = from - begin + first + lane;
+    const int place = begin + (at < m ? at : at - m);
+    const bool there = first + lane < m && w.rows[place] >= 0;
+    if (visit(place, there)) return;
+  }
+}
+
 // Every positive begins its tries elsewhere among the N negatives found.
 __device__ inline float Warp(const RankingRule& rule, const WarpMemory& w, int P, int N, int lane) {
-  float loss = 0;
-  if (lane == 0) {
-    const int begin = static_cast<int>(rule.batch), end = static_cast<int>(rule.rows_a_step());
-    for (int c = 0; c < end; ++c) w.g[c] = 0.0f;
-    for (int p = 0; p < P; ++p) {
-      if (!isfinite(w.scores[p])) loss = w.scores[p];
-      if (!isfinite(loss)) break;
-      // The place of the negative that is number p N / P of those found.
-      int c = begin;
-      for (int skip = p * N / P; w.rows[c] < 0 || skip > 0; ++c) skip -= w.rows[c] >= 0;
-      for (int tries = 1; tries <= N; ++c) {
-        if (c == end) c = begin;
-        if (w.rows[c] < 0) continue;
-        const float violation = 1.0f - w.scores[p] + w.scores[c];
-        if (violation > 0.0f) {
-          const int64_t rank = (rule.num_items - 1) / tries;
-          const float weight = rank > 1 ? logf(static_cast<float>(rank)) : 0.0f;
-          w.g[p] -= weight;
-          w.g[c] += weight;
-          loss += weight * violation;
-          break;
-        }
-        ++tries;
-      }
-    }
-  }
+  const int begin = static_cast<int>(rule.batch), end = static_cast<int>(rule.rows_a_step());
+  const unsigned before = (1u << lane) - 1;  // the lanes before this one
+  for (int c = lane; c < end; c += kWarpSize) w.g[c] = 0.0f;
   __syncwarp();
-  return __shfl_sync(kAllLanes, loss, 0);
+  float loss = 0;
+  for (int p = 0; p < P; ++p) {
+    const float score = w.scores[p];
+    if (!isfinite(score)) loss = score;  // and stays so
+    int start = begin, tried = 0;
+    // The place of the negative that is number p N / P of those found.
+    AroundNegatives(rule, w, begin, lane, [&](int place, bool there) {
+      const unsigned found = __ballot_sync(kAllLanes, there);
+      const unsigned is_it =
+          __ballot_sync(kAllLanes, there && tried + __popc(found & before) == p * N / P);
+      if (is_it != 0) start = __shfl_sync(kAllLanes, place, __ffs(static_cast<int>(is_it)) - 1);
+      tried += __popc(found);
+      return is_it != 0;
+    });
+    tried = 0;
+    AroundNegatives(rule, w, start, lane, [&](int place, bool there) {
+      const float violation = there ? 1.0f - score + w.scores[place] : 0.0f;
+      const unsigned found = __ballot_sync(kAllLanes, there);
+      const unsigned violated = __ballot_sync(kAllLanes, violation > 0.0f);
+      const int first = __ffs(static_cast<int>(violated)) - 1;
+      if (lane == first) {
+        const int64_t rank = (rule.num_items - 1) / (tried + __popc(found & before) + 1);
+        const float weight = rank > 1 ? logf(static_cast<float>(rank)) : 0.0f;
+        w.g[p] -= weight;
+        w.g[place] += weight;
+        loss += weight * violation;
+      }
+      tried += __popc(found);
+      return violated != 0;
+    });
+    __syncwarp();
+  }
+  return SumOverWarp(loss);
 }
 
 __device__ inline float Softmax(const RankingRule& rule, const WarpMemory& w, int P, int lane) {

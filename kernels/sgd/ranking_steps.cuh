@@ -3,6 +3,7 @@
 #ifndef PENCHANT_KERNELS_SGD_RANKING_STEPS_CUH_
 #define PENCHANT_KERNELS_SGD_RANKING_STEPS_CUH_
 
+#include "kernels/base/ptx.cuh"
 #include "kernels/sgd/ranking_epoch.h"
 #include "kernels/sgd/ranking_loss.cuh"
 #include "kernels/sgd/row_moves.cuh"
@@ -25,30 +26,45 @@ __device__ inline float See(const RankingRule& rule, const EpochPart& part, cons
                             int64_t stride, int64_t position, int lane) {
   if (rule.dropped_bytes == 0) return 0.0f;
   float square = 0;
-  for (int64_t k = lane; k < stride; k += kWarpSize) {
+  ForEachOwn(stride, lane, [&](int64_t k) {
     const float x = KeepsElement(part, position, k, rule.dropped_bytes) ? w.user[k] : 0.0f;
     w.seen[k] = x;
     square += x * x;
-  }
+  });
   square = SumOverWarp(square);
-  const bool enough = square > kLeastSeenSquare;  // false for NaN too
+  const bool enough = Agreed(square > kLeastSeenSquare);  // false for NaN too
   const float inverse = enough ? 1.0f / sqrtf(square) : 0.0f;
-  for (int64_t k = lane; k < stride; k += kWarpSize) {
-    w.seen[k] = enough ? inverse * w.seen[k] : w.user[k];
-  }
+  ForEachOwn(stride, lane,
+             [&](int64_t k) { w.seen[k] = enough ? inverse * w.seen[k] : w.user[k]; });
   __syncwarp();
   return inverse;
 }
 
-// user . item row, in every lane.
-__device__ __forceinline__ float ScoreOf(const RankingTables& tables, const WarpMemory& w,
-                                         int32_t row, int lane) {
-  const float* v = tables.items.data + row * tables.items.stride;
-  float sum = 0;
-  for (int64_t k = lane; k < tables.items.stride; k += kWarpSize) {
-    sum += w.seen[k] * LoadRelaxed(v + k);
+// w.scores = what is seen of the user's row . the item rows of w.rows, eight lanes a row: four rows
+// are on their way at a time.
+__device__ __forceinline__ void Score(const RankingTables& tables, const WarpMemory& w, int size,
+                                      int lane) {
+  constexpr int kLanesARow = 8, kRowsAtATime = kWarpSize / kLanesARow;
+  const int part = lane % kLanesARow;
+  for (int first = 0; first < size; first += kRowsAtATime) {
+    const int c = first + lane / kLanesARow;
+    const int32_t row = c < size ? w.rows[c] : -1;
+    float sum = 0;
+    const float* v = tables.items.data + (row < 0 ? 0 : row) * tables.items.stride;
+    for (int64_t from = 0; from < tables.items.stride; from += 4 * kLanesARow) {
+      const int64_t k = from + 4 * part;
+      if (row < 0 || k >= tables.items.stride) continue;
+      const float4 x = LoadFourRelaxed(v + k);
+      const float4 u = *reinterpret_cast<const float4*>(w.seen + k);
+      sum += u.x * x.x + u.y * x.y + u.z * x.z + u.w * x.w;
+    }
+#pragma unroll
+    for (int lanes = kLanesARow / 2; lanes > 0; lanes /= 2) {
+      sum += __shfl_xor_sync(kAllLanes, sum, lanes);
+    }
+    if (part == 0 && row >= 0) w.scores[c] = sum;
   }
-  return SumOverWarp(sum);
+  __syncwarp();
 }
 
 // Adds g v to the user's gradient, v being the item's row, and moves v against g u + b v. Other
@@ -63,11 +79,11 @@ __device__ inline void PullItem(const RankingRule& rule, const RankingTables& ta
   if (unit) {
     // Of the row as it is now: others may have moved it.
     float products = 0, squares = 0;
-    for (int64_t k = lane; k < stride; k += kWarpSize) {
+    ForEachOwn(stride, lane, [&](int64_t k) {
       const float old = LoadRelaxed(v + k);
       products += w.seen[k] * old;
       squares += old * old;
-    }
+    });
     const float score = SumOverWarp(products) / sqrtf(SumOverWarp(squares));
     b = -g * score;  // on the sphere only the part of the gradient across the row counts
     square = fmaxf(0.0f, 1.0f - score * score);
@@ -84,13 +100,13 @@ __device__ inline void PullItem(const RankingRule& rule, const RankingTables& ta
   float inverse = 1.0f;
   if (unit) {
     float length = 0;
-    for (int64_t k = lane; k < stride; k += kWarpSize) {
+    ForEachOwn(stride, lane, [&](int64_t k) {
       const float x = moved(k, LoadRelaxed(v + k));
       length += x * x;
-    }
+    });
     inverse = 1.0f / sqrtf(SumOverWarp(length));
   }
-  for (int64_t k = lane; k < stride; k += kWarpSize) {
+  ForEachOwn(stride, lane, [&](int64_t k) {
     const float old = LoadRelaxed(v + k);
     const float now = moved(k, old);
     if (mean != nullptr) {
@@ -99,7 +115,7 @@ __device__ inline void PullItem(const RankingRule& rule, const RankingTables& ta
     }
     w.gradient[k] += g * old;
     atomicAdd(v + k, inverse * now - old);
-  }
+  });
 }
 
 // Moves everything that a step's scores depend on.
@@ -110,30 +126,32 @@ __device__ inline void Move(const RankingRule& rule, const RankingTables& tables
   const bool unit = rule.loss == RankingLoss::kCcl;
   const int64_t stride = tables.items.stride;
   float user_square = 0, radial = 0;
-  for (int64_t k = lane; k < stride; k += kWarpSize) {
+  ForEachOwn(stride, lane, [&](int64_t k) {
     w.gradient[k] = 0;
     if (k != rule.bias_column) user_square += w.user[k] * w.user[k];
-  }
+  });
   user_square = SumOverWarp(user_square);
   const int end = static_cast<int>(rule.rows_a_step());
   for (int c = 0; c < end; ++c) {
-    if (w.rows[c] < 0 || w.g[c] == 0.0f) continue;
-    radial += w.g[c] * w.scores[c];
+    const int32_t row = w.rows[c];
+    const float g = row < 0 ? 0.0f : w.g[c];
+    if (g == 0.0f) continue;
+    radial += g * w.scores[c];
     if (kItemsMove && rule.move_items) {
-      PullItem(rule, tables, w, w.rows[c], w.g[c], user_square, lane);
+      PullItem(rule, tables, w, row, g, user_square, lane);
       continue;
     }
-    const float* v = tables.items.data + w.rows[c] * stride;
-    for (int64_t k = lane; k < stride; k += kWarpSize) w.gradient[k] += w.g[c] * v[k];
+    const float* v = tables.items.data + row * stride;
+    ForEachOwn(stride, lane, [&](int64_t k) { w.gradient[k] += g * v[k]; });
   }
   __syncwarp();
   float b = unit ? -radial : rule.regularization * static_cast<float>(P);
-  if (inverse_length > 0.0f) {
+  if (Agreed(inverse_length > 0.0f)) {
     // What is dropped does not move, and the rest across what was seen.
-    for (int64_t k = lane; k < stride; k += kWarpSize) {
+    ForEachOwn(stride, lane, [&](int64_t k) {
       const bool kept = KeepsElement(part, position, k, rule.dropped_bytes);
       w.gradient[k] = kept ? inverse_length * (w.gradient[k] + b * w.seen[k]) : 0.0f;
-    }
+    });
     b = 0.0f;
     __syncwarp();
   }
@@ -164,19 +182,13 @@ __device__ inline float Step(const RankingRule& rule, const Walk& walk, const Ra
     for (int c = lane; c < size; c += kWarpSize) {
       walk.rows[step * size + c] = found > 0 ? w.rows[c] : -1;
     }
-    for (int64_t k = lane; k < tables.users.stride; k += kWarpSize) {
-      walk.users[step * tables.users.stride + k] = w.seen[k];
-    }
+    ForEachOwn(tables.users.stride, lane,
+               [&](int64_t k) { walk.users[step * tables.users.stride + k] = w.seen[k]; });
   }
-  if (found == 0) return 0.0f;
-  for (int c = 0; c < size; ++c) {
-    if (w.rows[c] < 0) continue;
-    const float score = ScoreOf(tables, w, w.rows[c], lane);
-    if (lane == 0) w.scores[c] = score;
-  }
-  __syncwarp();
+  if (Agreed(found == 0)) return 0.0f;
+  Score(tables, w, size, lane);
   const float loss = Differentiate(rule, w, P, found, lane);
-  if (!isfinite(loss)) return loss;
+  if (Agreed(!isfinite(loss))) return loss;
   if (!kItemsMove) {
     for (int c = lane; c < size; c += kWarpSize) {
       walk.derivatives[step * size + c] = w.rows[c] >= 0 ? w.g[c] : 0.0f;

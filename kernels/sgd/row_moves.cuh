@@ -38,16 +38,16 @@ __device__ inline void MoveRow(const RankingRule& rule, float* v, int64_t stride
                                const RowMoments& moments, int64_t row, float* gradient, float b,
                                bool unit, int64_t constant_column, int lane) {
   float square = 0;
-  for (int64_t k = lane; k < stride; k += kWarpSize) {
+  ForEachOwn(stride, lane, [&](int64_t k) {
     const float g = gradient[k] + b * v[k];
     if (k != rule.bias_column) square += g * g;
     gradient[k] = g;
-  }
+  });
   square = SumOverWarp(square) / static_cast<float>(rule.factors);
   const float rate = RateOf(rule, moments, row, square, lane);
   float* mean = rule.optimizer == Optimizer::kAdam ? moments.means + row * stride : nullptr;
   float length = 0;
-  for (int64_t k = lane; k < stride; k += kWarpSize) {
+  ForEachOwn(stride, lane, [&](int64_t k) {
     float g = gradient[k];
     if (mean != nullptr) {
       g = kAdamMean * mean[k] + (1.0f - kAdamMean) * g;
@@ -56,10 +56,10 @@ __device__ inline void MoveRow(const RankingRule& rule, float* v, int64_t stride
     const float now = k == constant_column ? 1.0f : v[k] - rate * g;
     v[k] = now;
     length += now * now;
-  }
+  });
   if (unit) {
     const float inverse = 1.0f / sqrtf(SumOverWarp(length));
-    for (int64_t k = lane; k < stride; k += kWarpSize) v[k] *= inverse;
+    ForEachOwn(stride, lane, [&](int64_t k) { v[k] *= inverse; });
   }
   __syncwarp();
 }

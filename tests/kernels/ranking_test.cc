@@ -181,6 +181,24 @@ TEST_P(RankingTest, ItemsPulledOneByOneMoveAsThoseMovedAtOnce) {
   }
 }
 
+TEST_P(RankingTest, MoreNegativesThanFourWarpsOfABlockHold) {
+  const Csr rows = RandomCsr({9, 0, 4}, 40, 2, false);
+  RankingEpoch epoch = EpochWith(RankingLoss::kCcl, Optimizer::kAdagrad);
+  epoch.objective.negatives = 5000;
+  Context host(1);
+  const auto run = [&](Context& where) {
+    return RunEpochs(where, epoch, rows.view(), Users(epoch.objective, 3, 16),
+                     Items(epoch.objective, 40, 16), true, 1);
+  };
+  const Trained got = run(context()), wanted = run(host);
+  EXPECT_NEAR(got.report.loss, wanted.report.loss, 1e-4 * wanted.report.loss);
+  for (int64_t i = 0; i < 40; ++i) {
+    for (int64_t k = 0; k < 16; ++k) {
+      ASSERT_NEAR(got.items.row(i)[k], wanted.items.row(i)[k], 1e-4) << "item " << i;
+    }
+  }
+}
+
 TEST_P(RankingTest, PartsOfAnEpochVisitEveryPositiveOnce) {
   const Csr rows = RandomCsr(std::vector<int64_t>(40, 9), 60, 2, false);
   int64_t positives = 0;
