@@ -8,6 +8,10 @@
 namespace penchant {
 namespace {
 
+// Rows that are scored are on their way this far ahead; those of the next step where they are so
+// few that they do not push each other out of the cache.
+constexpr int64_t kRowsAhead = 64, kMostPrefetched = 512;
+
 // The lists of a step, in scratch memory. Those of negatives are padded to whole vectors.
 struct Lists {
   int32_t* rows;    // item rows: positives, then negatives
@@ -51,6 +55,11 @@ Seen See(const RankingSteps& b, int64_t step, float* seen) {
   return {seen, kept, inverse};
 }
 
+void Prefetch(const RankingSteps& b, int32_t row) {
+  const auto* p = reinterpret_cast<const char*>(b.items + row * b.stride);
+  for (int64_t byte = 0; byte < b.stride * 4; byte += 64) __builtin_prefetch(p + byte, 1);
+}
+
 // scores[c] = user . row rows[c]
 void Score(const RankingSteps& b, const float* user, const int32_t* rows, int64_t count,
            float* scores) {
@@ -59,6 +68,9 @@ void Score(const RankingSteps& b, const float* user, const int32_t* rows, int64_
     Vec sums[kLanes] = {};
     const float* row[kLanes];
     for (int i = 0; i < kLanes; ++i) row[i] = b.items + rows[c + i] * b.stride;
+    for (int64_t a = c + kRowsAhead; a < c + kRowsAhead + kLanes && a < count; ++a) {
+      Prefetch(b, rows[a]);
+    }
     for (int64_t k = 0; k < b.stride; k += kLanes) {
       const Vec u = Load(user + k);
       for (int i = 0; i < kLanes; ++i) sums[i] += u * LoadShared(row[i] + k);
@@ -67,11 +79,6 @@ void Score(const RankingSteps& b, const float* user, const int32_t* rows, int64_
     for (int p = 0; p < kLanes; ++p) scores[c + SumSlot(p)] = all[p];
   }
   for (; c < count; ++c) scores[c] = Dot(user, b.items + rows[c] * b.stride, b.stride);
-}
-
-void Prefetch(const RankingSteps& b, int32_t row) {
-  const auto* p = reinterpret_cast<const char*>(b.items + row * b.stride);
-  for (int64_t byte = 0; byte < b.stride * 4; byte += 64) __builtin_prefetch(p + byte, 1);
 }
 
 // Adds g v to the user's gradient, v being the item's row, and moves v against g u + b v.
@@ -185,7 +192,7 @@ void Run(const RankingRule& rule, RankingSteps* b) {
     for (int64_t p = first + P; p < b->count && p < first + P + rule.batch; ++p) {
       Prefetch(*b, b->positives[p]);
     }
-    if (left > P) {
+    if (left > P && m <= kMostPrefetched) {
       for (int64_t c = (step + 1) * m; c < (step + 2) * m; ++c) {
         if (b->negatives[c] >= 0) Prefetch(*b, b->negatives[c]);
       }
