@@ -34,6 +34,7 @@ RankingFoldInRule ReadRanking(const ManifestFields& fields, const TensorFile& fi
   rule.objective.negatives = fields.Integer("negatives", 1, 65536);
   rule.objective.margin = fields.Number("margin");
   rule.objective.negative_weight = fields.Number("negative_weight");
+  if (fields.Has("dropout")) rule.objective.dropout = fields.Number("dropout");
   const TensorView& rows = file.Get("items.negatives", DType::kI32, 1);
   rule.negatives.resize(static_cast<size_t>(rows.shape[0]));
   if (!rule.negatives.empty()) {

@@ -8,6 +8,7 @@
 #include "io/reader/als_system.h"
 #include "kernels/base/errors.h"
 #include "kernels/sgd/ranking_steps.h"
+#include "kernels/sgd/user_dropout.h"
 
 namespace penchant {
 namespace {
@@ -133,6 +134,7 @@ std::vector<float> HistoryFoldIn::StepRanking(const RankingFoldInRule& rule,
   const int64_t steps = (n + step.batch - 1) / step.batch;
   std::vector<int32_t> drawn(static_cast<size_t>(steps * step.negatives));
   Buffer<float> scratch(RankingScratchFloats(step.rows_a_step(), table.stride()));
+  Buffer<float> kept(step.dropped_bytes > 0 ? steps * table.stride() : 0);
   size_t next = 0;
   for (int epoch = 0; epoch < kEpochs; ++epoch) {
     step.learning_rate =
@@ -142,6 +144,13 @@ std::vector<float> HistoryFoldIn::StepRanking(const RankingFoldInRule& rule,
       next = (next + 1) % negatives.size();
     }
     RankingSteps walk;
+    if (step.dropped_bytes > 0) {
+      for (int64_t s = 0; s < steps; ++s) {
+        WriteKept({.epoch = epoch}, s, step.dropped_bytes, table.stride(),
+                  kept.data() + s * table.stride());
+      }
+      walk.kept = kept.data();
+    }
     walk.user = user.row(0);
     walk.user_moments.squares = &moment;
     walk.items = table.row(0);

@@ -56,8 +56,7 @@ class Walker {
         kernels_(SelectedRankingStepKernels()),
         fill_words_(SelectedFillPhiloxWords()),
         rule_(RuleOf(epoch, tables)),
-        words_(4 * (std::max((rule_.negatives + 1) / 2, tables.items.stride / kElementsABlock) +
-                    kPhiloxWordsRoom)),
+        words_(4 * ((rule_.negatives + 1) / 2 + kPhiloxWordsRoom)),
         rejected_((source.num_items() + 63) / 64),
         kept_(rule_.dropped_bytes > 0 ? StepsAtATime() * tables.items.stride : 0),
         scratch_(RankingScratchFloats(rule_.rows_a_step(), tables.items.stride)) {
@@ -105,11 +104,7 @@ class Walker {
   void Drop(int64_t position) {
     const int64_t stride = batch_.stride;
     float* kept = kept_.data() + static_cast<int64_t>(positives_.size()) / rule_.batch * stride;
-    fill_words_(epoch_.part.seed, static_cast<uint64_t>(position), DropoutCounter(epoch_.part, 0),
-                (stride + kElementsABlock - 1) / kElementsABlock, words_.data());
-    for (int64_t k = 0; k < stride; ++k) {
-      kept[k] = WordKeeps(words_[k / 4], k, rule_.dropped_bytes) ? 1.0f : 0.0f;
-    }
+    WriteKept(epoch_.part, position, rule_.dropped_bytes, stride, kept);
     batch_.kept = kept_.data();
   }
 

@@ -38,6 +38,18 @@ PENCHANT_HOST_DEVICE inline bool KeepsElement(const EpochPart& part, int64_t pos
   return WordKeeps(words[static_cast<int>(k % kElementsABlock / 4)], k, dropped_bytes);
 }
 
+// kept[k] = 1 for the elements of a row of `stride` that are kept, else 0.
+inline void WriteKept(const EpochPart& part, int64_t position, uint32_t dropped_bytes,
+                      int64_t stride, float* kept) {
+  for (int64_t first = 0; first < stride; first += kElementsABlock) {
+    const PhiloxWords words =
+        Philox(part.seed, static_cast<uint64_t>(position), DropoutCounter(part, first));
+    for (int64_t k = first; k < stride && k < first + kElementsABlock; ++k) {
+      kept[k] = WordKeeps(words[static_cast<int>((k - first) / 4)], k, dropped_bytes) ? 1.0f : 0.0f;
+    }
+  }
+}
+
 // Rows with less than this left of their square are not dropped from.
 inline constexpr float kLeastSeenSquare = 1e-6f;
 

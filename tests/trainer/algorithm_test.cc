@@ -40,7 +40,8 @@ class AlgorithmTest : public ::testing::TestWithParam<std::tuple<std::string, st
     const std::string prefix = "ranking_";
     if (!algorithm().starts_with(prefix)) return algorithm() + " {}";
     return "ranking { loss: \"" + algorithm().substr(prefix.size()) +
-           "\" factors: 8 epochs: 8 negative_samples: 8 batch_size: 8 deterministic: true }";
+           (algorithm().ends_with("ccl") ? "\" dropout: 0.2" : "\"") +
+           " factors: 8 epochs: 8 negative_samples: 8 batch_size: 8 deterministic: true }";
   }
   std::shared_ptr<Model> Train(std::shared_ptr<Interactions> data, int threads = 2) const {
     return testing::Train(Options(config(), std::move(data)), threads, {}, target());

@@ -185,6 +185,7 @@ const AlgorithmEntry kRankingEntry = {
           ranking->set_negatives(static_cast<int32_t>(objective.negatives));
           ranking->set_margin(objective.margin);
           ranking->set_negative_weight(objective.negative_weight);
+          if (objective.dropout > 0) ranking->set_dropout(objective.dropout);
         },
 };
 

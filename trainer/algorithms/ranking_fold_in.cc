@@ -19,9 +19,7 @@ namespace {
 class RankingFoldIn : public FoldIn {
  public:
   explicit RankingFoldIn(std::shared_ptr<const Model> model)
-      : model_(std::move(model)), objective_(ObjectiveOf(model_->manifest.config().ranking())) {
-    objective_.dropout = 0;  // a small problem, to be solved as it is
-  }
+      : model_(std::move(model)), objective_(ObjectiveOf(model_->manifest.config().ranking())) {}
 
   Matrix Users(Context& context, const CsrView& user_items) override {
     DeviceMatrix& items =
