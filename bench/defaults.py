@@ -59,9 +59,11 @@ def als(train, test) -> tuple[float, float, str]:
     return default, *best
 
 
-def sampled(cls, train, test, **given) -> tuple[float, float, str]:
-    """The same of a model learned by SGD, around the settings that the data gave it."""
-    model = cls(**given).fit(train, show_progress=False)
+def sampled(make, train, test, axes: bool) -> tuple[float, float, str]:
+    """The same of a model learned by SGD, around the settings that the data gave it; `axes`: of
+    settings that differ in the rate or the penalty alone.
+    """
+    model = make().fit(train, show_progress=False)
     default = penchant.evaluate(model, test, k=20)["ndcg@20"]
     used = model.manifest["config"][model._algorithm]
     rates = [used["learning_rate"] * factor for factor in RATES]
@@ -76,35 +78,39 @@ def sampled(cls, train, test, **given) -> tuple[float, float, str]:
         for length in lengths
         for penalty in [{"regularization": p} for p in penalties] or [{}]
     ]
-    best = (0.0, "")
+    if axes:
+        grid = [{"learning_rate": rate} for rate in rates if rate != used["learning_rate"]]
+        grid += [{"regularization": p} for p in penalties if p != used["regularization"]]
+    best = (default, "the defaults")
     for settings in grid:
-        tried = cls(**given, **settings)
+        tried = make(**settings)
         tried.fit(train, show_progress=False)
         best = max(best, (penchant.evaluate(tried, test, k=20)["ndcg@20"], f"{settings}"))
     return default, *best
 
 
-JUDGES = {
-    "als": {"ImplicitALS()": als},
-    "sampled": {
-        **{
-            f"RankingMF({loss!r})": partial(sampled, penchant.RankingMF, loss=loss)
-            for loss in LOSSES
-        },
-        "Item2Vec()": partial(sampled, penchant.Item2Vec),
-    },
-}
+def judges(models: str, axes: bool) -> dict:
+    """By what each model is shown as."""
+    if models == "als":
+        return {"ImplicitALS()": als}
+    tried = {f"RankingMF({loss!r})": partial(penchant.RankingMF, loss=loss) for loss in LOSSES}
+    tried["Item2Vec()"] = penchant.Item2Vec
+    return {shown: partial(sampled, make, axes=axes) for shown, make in tried.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("models", nargs="?", choices=("als", "sampled"), default="als")
     parser.add_argument("--data", nargs="+", choices=DATA)
+    parser.add_argument("--only", default="", help="a part of the name of the models wanted")
+    parser.add_argument("--axes", action="store_true", help="sampled: one setting at a time")
     options = parser.parse_args()
     rows, results = [], {}
     for name in options.data or (DATA if options.models == "als" else DATA[:2]):
         train, test = data_of(name)
-        for shown, judge in JUDGES[options.models].items():
+        for shown, judge in judges(options.models, options.axes).items():
+            if options.only not in shown:
+                continue
             default, tuned, settings = judge(train, test)
             results.setdefault(name, {})[shown] = {
                 "default": default,
@@ -114,7 +120,9 @@ def main() -> None:
             rows.append([name, shown, f"{default:.4f}", f"{tuned:.4f}", f"{default / tuned:.3f}"])
             print(rows[-1], settings, flush=True)
     print_table(["data", "model", "NDCG@20", "tuned on the test set", "share"], rows)
-    save("defaults" if options.models == "als" else "defaults-sampled", results)
+    parts = ["defaults", "sampled"] if options.models == "sampled" else ["defaults"]
+    parts += [options.only] if options.only else []
+    save("-".join(parts + ["axes"] * options.axes), results)
 
 
 if __name__ == "__main__":

@@ -138,11 +138,10 @@ class RankingMF(FactorModel):
     negative_power : float
         Negatives are drawn by ``max(1, interactions of the item) ** negative_power``.
     margin, negative_weight : float, optional
-        Of ``"ccl"``; by default 0.9 and ``0.5 * sqrt(items)``. ``negative_weight`` is also of
+        Of ``"ccl"``; by default 0.9 and ``1.5 * sqrt(items)``. ``negative_weight`` is also of
         ``"logistic"``, by default 20.
-    dropout : float
-        Of ``"ccl"``: share of the user's factors that each step leaves out. With 0.1 and a
-        ``negative_weight`` three times its default it learns more, from more epochs and negatives.
+    dropout : float, optional
+        Of ``"ccl"``: share of the user's factors that each step leaves out, by default 0.1.
     optimizer : {"adagrad", "adam", "sgd"}
         The first two keep one second moment a row.
     deterministic : bool
@@ -202,7 +201,7 @@ class RankingMF(FactorModel):
         negative_power: float = 0.0,
         margin: float | None = None,
         negative_weight: float | None = None,
-        dropout: float = 0.0,
+        dropout: float | None = None,
         optimizer: str = "adagrad",
         deterministic: bool = False,
         device: str = "auto",

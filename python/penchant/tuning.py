@@ -25,6 +25,7 @@ _RANGES = {
         "negative_samples": 4.0,
         "margin": (0.3, 0.98),
         "negative_weight": 5.0,
+        "dropout": (0.0, 0.3),
     },
     "item2vec": {
         "learning_rate": 4.0,

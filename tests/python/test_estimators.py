@@ -367,7 +367,7 @@ def test_training_stops_when_its_time_is_over(likes, tmp_path):
             RankingMF,
             "RankingConfig",
             {"epochs", "learning_rate", "regularization", "negative_samples", "batch_size"}
-            | {"margin", "negative_weight"},
+            | {"margin", "negative_weight", "dropout"},
         ),
         (Item2Vec, "Item2VecConfig", set()),
     ],

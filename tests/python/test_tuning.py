@@ -35,7 +35,7 @@ def test_search_finds_prunes_and_resumes(likes, tmp_path):
     [
         (
             penchant.RankingMF("ccl", factors=8, epochs=3),
-            {"learning_rate", "negative_samples", "margin", "negative_weight"},
+            {"learning_rate", "negative_samples", "margin", "negative_weight", "dropout"},
         ),
         (
             penchant.RankingMF("bpr", factors=8, epochs=3),

@@ -26,11 +26,12 @@ constexpr LossDefaults kLosses[] = {
     {RankingLoss::kBpr, 180, 0.3, 1.3e-6, 2, 4, 32},
     {RankingLoss::kWarp, 40, 0.04, 0.003, 1, 8, 200},
     {RankingLoss::kLogistic, 60, 0.3, 0.0005, 1, 16, 200},
-    {RankingLoss::kCcl, 120, 0.2, 0, 0, 8, 200},
+    {RankingLoss::kCcl, 60, 0.4, 0, 0, 8, 1000},
     {RankingLoss::kSoftmax, 60, 0.1, 0.0005, 1, 4, 100},
 };
 constexpr double kLogisticNegativeWeight = 20.0;
-constexpr double kCclNegativeWeight = 0.5;  // times sqrt(items)
+constexpr double kCclNegativeWeight = 1.5;  // times sqrt(items)
+constexpr double kCclDropout = 0.1;
 constexpr double kMargin = 0.9;
 
 const LossDefaults& DefaultsOf(const config::RankingConfig& config) {
@@ -60,6 +61,7 @@ void ResolveRanking(const Interactions& interactions, config::TrainConfig* confi
   }
   if (defaults.loss != RankingLoss::kCcl) return;
   if (!ranking->has_margin()) ranking->set_margin(kMargin);
+  if (!ranking->has_dropout()) ranking->set_dropout(kCclDropout);
   if (!ranking->has_negative_weight()) {
     ranking->set_negative_weight(kCclNegativeWeight *
                                  std::sqrt(static_cast<double>(interactions.num_items())));
@@ -75,7 +77,7 @@ RankingObjective ObjectiveOf(const config::RankingConfig& config) {
   objective.negatives =
       config.has_negative_samples() ? config.negative_samples() : defaults.negatives;
   if (config.has_margin()) objective.margin = config.margin();
-  objective.dropout = config.dropout();
+  if (config.has_dropout()) objective.dropout = config.dropout();
   if (config.has_negative_weight()) objective.negative_weight = config.negative_weight();
   objective.Validate();
   return objective;
