@@ -1,7 +1,7 @@
 """How far models with nothing given are from tuned ones.
 
 `als`: ImplicitALS on three data sets. `sampled`: the models learned by SGD, on the two that are
-split by time (Gowalla on request, for hours).
+split by time (Gowalla on request, for hours, or along the `--axes` in half an hour).
 
 Tuned: the best NDCG@20 of a grid, judged on the very test set, so the tuned side is flattered.
 """

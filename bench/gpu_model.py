@@ -74,7 +74,7 @@ def lengths(name: str) -> tuple[np.ndarray, np.ndarray, int, int]:
 
 def code_costs(arch: int) -> dict[str, dict[str, float]]:
     """Instructions of each kernel's parts, from its machine code: `product` and `update` an mma of
-    the row's product and of the factorisation, `gather` and `split` four columns, `pivot` a
+    the row's product and of the factorisation, `gather` and `split` eight columns, `pivot` a
     step of the elimination."""
     cubin = ROOT / "build" / "ledger" / f"solve_rows.sm_{arch}.cubin"
     disassembler = next(Path(sys.prefix).glob("lib/python*/site-packages/nvidia/*/bin/nvdisasm"))
@@ -110,7 +110,7 @@ def code_costs(arch: int) -> dict[str, dict[str, float]]:
         products = [b for b in blocks if count(b, "HMMA") and count(b, "LDSM")]
         updates = [b for b in loops if count(b, "HMMA") == MMA_PER_TILE and not count(b, "LDSM")]
         splits = [b for b in loops if count(b, "F2FP", "F2F") and not count(b, "HMMA")]
-        gathers = [b for b in loops if count(b, "LDGSTS") == 1]
+        gathers = [b for b in loops if count(b, "LDGSTS") == 2]
         # The unrolled elimination: what lies between the reciprocal roots of its 32 pivots.
         roots = [k for k, operation in enumerate(code) if operation.startswith("MUFU.RSQ")]
         gaps = sorted(b - a for a, b in zip(roots, roots[1:]))
@@ -135,7 +135,7 @@ def row_cost(order, rows, contraction, n, factors, code, resident_panel, short):
     tile_steps = contraction / 16
     product = tile_steps * (6 if corner else 18 * blocks + MMA_PER_TILE * blocks * (blocks - 1) / 2)
     update = MMA_PER_TILE * 2 * sum((blocks - j) * j + (blocks - 1 - j) for j in range(blocks))
-    fours = (rows if short else contraction) * factors / 4 / 32  # a lane
+    eights = (rows if short else contraction) * factors / 8 / 32  # a lane
     final = n * factors / 2 / 32 * 11 if short and resident_panel else 0
     final = n * factors / 32 * 6 if short and not resident_panel else final
     rhs = 0 if short else contraction * factors / 2 / 32 * 9
@@ -143,7 +143,7 @@ def row_cost(order, rows, contraction, n, factors, code, resident_panel, short):
     instructions = (
         product * code["product"]
         + update * code["update"]
-        + fours * (code["gather"] + code["split"])
+        + eights * (code["gather"] + code["split"])
         + used * pivot
         + blocks * blocks * 160
         + final
@@ -152,7 +152,7 @@ def row_cost(order, rows, contraction, n, factors, code, resident_panel, short):
     wavefronts = (
         product * code["product LDSM"] * 4  # four 8 x 8 matrices of 16-byte rows
         + update * code["update LDS"] * 2  # 64 bits a lane
-        + fours * (4 * 4 + 2)  # 16 bytes a lane copied in, read twice, written; two shuffles
+        + eights * 2 * 4 * 4  # 16 bytes a lane copied in, read beside the diagonal, written
         + used * (11 if corner else 22)
         + blocks * blocks * 72
         + (final + rhs) / 3

@@ -40,8 +40,6 @@ struct SolveLayout {
   int padded_factors;  // a multiple of 32
   int slots;           // stages of gathered data
   int stage;           // floats of one
-  int line_bits;       // 2^line_bits threads share a line of the long side's stages
-  int line_turns;      // which all of the block's take so many turns for
   bool system_in_shared;
 
   // Where the block's arrays begin (Workspace), in floats: constants, which take no registers.
@@ -145,33 +143,46 @@ __device__ __forceinline__ Workspace LayOut(const SolveLayout& layout, float* sh
   return w;
 }
 
-// Floats between the lines of a stage: an odd number of 16 bytes, so that the eight rows of a
-// matrix that ldmatrix loads lie in different banks.
+// How the gathered rows lie in a stage, a line each: in strips of kWidth columns, of which every
+// eight are a unit. While floats arrive, the units' first fours lie in a strip's first half, one
+// after the other, and their second fours in the other; split, their highs and their lows.
+// Copies and splits are shared out by warps, kLines strips below each other at a time, so that the
+// eight lanes whose 16 bytes move together have all of the banks.
 template <int kDepth, bool kShort>
-__host__ __device__ __forceinline__ int StageLine(int padded_factors) {
-  return (kShort ? kDepth : padded_factors) + 4;
-}
+struct Strips {
+  static constexpr int kWidth = kShort ? kDepth : kTile;
+  static constexpr int kSecond = kWidth / 2;  // floats from a unit's first half to its second
+  static constexpr int kLines = 2 * kWarpSize / (kWidth / 4);
+  static_assert(kWidth == 16 || kWidth == 32);
 
-// Calls visit(line, column, offset, inside) for the fours of a stage that are this thread's:
-// columns `column` to column + 3 of line `line`, `offset` floats into the stage. All lanes of a
-// warp make as many calls, of which some are not `inside` the stage.
+  // Floats between lines: an odd number of 16 bytes, so that the eight rows of a matrix that
+  // ldmatrix loads lie in different banks too.
+  __host__ __device__ static int Line(int padded_factors) {
+    return (kShort ? kDepth : padded_factors) + 4;
+  }
+  // The four of a strip that a lane copies, and the line, in each of two turns.
+  __device__ static int CopiedFour(int lane) { return lane % (kWidth / 4); }
+  __device__ static int CopiedLine(int lane, int turn) {
+    return turn * kLines / 2 + lane / 8 + (kWidth == 16 ? lane / 4 % 2 * 4 : 0);
+  }
+  // The unit that a lane splits, and its line.
+  __device__ static int SplitUnit(int lane) { return lane % (kWidth / 8); }
+  __device__ static int SplitLine(int lane) {
+    return kWidth == 16 ? lane / 2 % 4 * 2 + lane / 8 % 2 + lane / 16 * 8
+                        : lane / 4 % 2 * 4 + lane / 8;
+  }
+};
+
+// Calls visit(line, strip) for every kLines lines from `line` on of a strip that are this warp's.
 template <int kWarps, int kDepth, bool kShort, typename Visit>
-__device__ __forceinline__ void ForEachOwnFour(const SolveLayout& layout, int rows, Visit visit) {
-  constexpr int kShortBits = kDepth == 32 ? 3 : 2;
-  static_assert(kDepth == 4 << kShortBits);
-  const int bits = kShort ? kShortBits : layout.line_bits;
-  const int columns = kShort ? kDepth : layout.padded_factors;
-  const int floats = StageLine<kDepth, kShort>(layout.padded_factors);
-  const int lines = kShort ? Agreed(rows) : kDepth;
-  const int step = kWarps * kWarpSize >> bits;
-  const int turns = kShort ? (lines + step - 1) / step : layout.line_turns;
-  for (int first = 0; first < columns; first += 4 << bits) {
-    const int column = first + (threadIdx.x & ((1 << bits) - 1)) * 4;
+__device__ __forceinline__ void ForEachOwnStrips(const SolveLayout& layout, int rows, Visit visit) {
+  constexpr int kLines = Strips<kDepth, kShort>::kLines;
+  const unsigned below = (kShort ? Agreed(rows) : kDepth) / kLines;
+  const unsigned end = kShort ? below : below * (layout.padded_factors / kTile);
 #pragma unroll 1
-    for (int turn = 0; turn < turns; ++turn) {
-      const int line = (threadIdx.x >> bits) + turn * step;
-      visit(line, column, line * floats + column, line < lines && (kShort || column < columns));
-    }
+  for (unsigned k = WarpIndex(); k < end; k += kWarps) {
+    visit(static_cast<int>(kShort ? k : k % below) * kLines,
+          static_cast<int>(kShort ? 0 : k / below));
   }
 }
 
@@ -186,16 +197,25 @@ template <int kWarps, int kDepth, bool kShort>
 __device__ __forceinline__ void Gather(const RowProblem& p, const Observations& row,
                                        const SolveLayout& layout, const Workspace& w, int rows,
                                        int c) {
-  const int slot = SlotOf(layout, c);
-  float* stage = w.stages + slot * layout.stage;
-  ForEachOwnFour<kWarps, kDepth, kShort>(
-      layout, rows, [&](int line, int column, int offset, bool inside) {
-        if (!inside) return;
-        const int j = kShort ? line : c * kDepth + line;
-        if (kShort) column += c * kDepth;
-        const bool there = j < row.count && column < p.stride;
-        CopyAsync16(stage + offset, there ? TableRow(p, row, j) + column : p.table, there);
-      });
+  using Strips = Strips<kDepth, kShort>;
+  const int slot = SlotOf(layout, c), lane = LaneIndex(), four = Strips::CopiedFour(lane);
+  const int floats = Strips::Line(layout.padded_factors);
+  const unsigned stride_bytes = p.stride * static_cast<unsigned>(sizeof(float));
+  const int32_t* ids = p.indices + row.begin;
+  float* to = w.stages + slot * layout.stage + four % 2 * Strips::kSecond + four / 2 * 4;
+  ForEachOwnStrips<kWarps, kDepth, kShort>(layout, rows, [&](int first, int strip) {
+    const int column = (kShort ? c : strip) * Strips::kWidth + four * 4;
+    const bool inside = column < p.stride;
+    const char* from = reinterpret_cast<const char*>(p.table + (inside ? column : 0));
+#pragma unroll
+    for (int turn = 0; turn < 2; ++turn) {
+      const int line = first + Strips::CopiedLine(lane, turn);
+      const int j = kShort ? line : c * kDepth + line;
+      const bool there = inside && j < row.count;
+      const unsigned id = there ? ids[j] : 0;
+      CopyAsync16(to + line * floats + strip * kTile, from + uint64_t{id} * stride_bytes, there);
+    }
+  });
   if constexpr (!kShort) {
     for (int local = threadIdx.x; local < kDepth; local += kWarps * kWarpSize) {
       const int j = c * kDepth + local;
@@ -213,43 +233,41 @@ __device__ __forceinline__ void Gather(const RowProblem& p, const Observations& 
   CommitCopies();
 }
 
-// Scales the floats of chunk `c` that this thread copied, and splits them into halves. Of every
-// eight, the lane of the first four stores the highs, that of the others the lows.
+// Scales the floats of chunk `c` that this warp copied, and splits them into halves.
 template <int kWarps, int kDepth, bool kShort>
 __device__ __forceinline__ void SplitOwnCopies(const SolveLayout& layout, const Workspace& w,
                                                int rows, int c) {
-  const int slot = SlotOf(layout, c);
-  float* stage = w.stages + slot * layout.stage;
-  ForEachOwnFour<kWarps, kDepth, kShort>(
-      layout, rows, [&](int line, int column, int offset, bool inside) {
-        const float4 d = *reinterpret_cast<const float4*>(w.diagonal + (kShort ? c * kDepth : 0) +
-                                                          (inside ? column : 0));
-        const float weight = kShort || !inside ? 1.0f : w.weights[slot * kDepth + line];
-        float4 y = {};
-        if (inside) y = *reinterpret_cast<const float4*>(stage + offset);
-        uint32_t high[2], low[2];
-        SplitPair(y.x * d.x * weight, y.y * d.y * weight, high[0], low[0]);
-        SplitPair(y.z * d.z * weight, y.w * d.w * weight, high[1], low[1]);
-        const bool first = column % kHalvesUnit == 0;
-        uint32_t other[2];
+  using Strips = Strips<kDepth, kShort>;
+  const int slot = SlotOf(layout, c), lane = LaneIndex();
+  const int floats = Strips::Line(layout.padded_factors);
+  const int own = Strips::SplitLine(lane), unit = Strips::SplitUnit(lane);
+  float* stage = w.stages + slot * layout.stage + own * floats + unit * 4;
+  const float* diagonal = w.diagonal + (kShort ? c * kDepth : 0) + unit * 8;
+  __syncwarp();
+  ForEachOwnStrips<kWarps, kDepth, kShort>(layout, rows, [&](int first, int strip) {
+    float* at = stage + first * floats + strip * kTile;
+    const float weight = kShort ? 1.0f : w.weights[slot * kDepth + first + own];
+    uint32_t high[4], low[4];
 #pragma unroll
-        for (int k = 0; k < 2; ++k) {
-          other[k] = __shfl_xor_sync(kAllLanes, first ? low[k] : high[k], 1);
-        }
-        if (inside) {
-          *reinterpret_cast<float4*>(stage + offset) = {__uint_as_float(first ? high[0] : other[0]),
-                                                        __uint_as_float(first ? high[1] : other[1]),
-                                                        __uint_as_float(first ? other[0] : low[0]),
-                                                        __uint_as_float(first ? other[1] : low[1])};
-        }
-      });
+    for (int half = 0; half < 2; ++half) {
+      const float4 y = *reinterpret_cast<const float4*>(at + half * Strips::kSecond);
+      const float4 d = *reinterpret_cast<const float4*>(diagonal + strip * kTile + half * 4);
+      SplitPair(y.x * d.x * weight, y.y * d.y * weight, high[2 * half], low[2 * half]);
+      SplitPair(y.z * d.z * weight, y.w * d.w * weight, high[2 * half + 1], low[2 * half + 1]);
+    }
+    *reinterpret_cast<uint4*>(at) = {high[0], high[1], high[2], high[3]};
+    *reinterpret_cast<uint4*>(at + Strips::kSecond) = {low[0], low[1], low[2], low[3]};
+  });
 }
 
 // The two split elements of a stage's line whose first is number `column`, which is even.
+template <int kDepth, bool kShort>
 __device__ __forceinline__ float2 ReadPair(const float* line, int column) {
-  const float* at = line + column / kHalvesUnit * kHalvesUnit + column % kHalvesUnit / 2;
+  using Strips = Strips<kDepth, kShort>;
+  const float* at = line + column / Strips::kWidth * Strips::kWidth +
+                    column % Strips::kWidth / 8 * 4 + column % 8 / 2;
   const float2 high = UnpackHalves(__float_as_uint(at[0]));
-  const float2 low = UnpackHalves(__float_as_uint(at[kLowHalves]));
+  const float2 low = UnpackHalves(__float_as_uint(at[Strips::kSecond]));
   return {high.x + low.x, high.y + low.y};
 }
 

@@ -22,14 +22,16 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
                                           Finish finish) {
   const int warp = WarpIndex(), lane = LaneIndex();
   const int num_tiles = NumTiles(order / kTile);
-  const int line = StageLine<kDepth, kShort>(layout.padded_factors);
+  using Strips = Strips<kDepth, kShort>;
+  constexpr int kFloat = sizeof(float);
+  const int line = Strips::Line(layout.padded_factors);
   // Rows of at most 16 observations leave the rest of their tile alone.
   const bool corner = kShort && kWarps == 1 && row.count <= kTile / 2;
-  // Where this lane's row of the matrices of a fragment lies: its factors side by side on the short
-  // side, its observations one below the other on the long side.
-  const int lane_line = kShort ? lane % 16 : lane % 8 + lane / 16 * 8;
-  const int lane_column = (kShort ? lane / 16 : lane / 8 % 2) * kHalvesUnit;
-  const int lane_offset = lane_line * line + lane_column;
+  // Where this lane's row of a fragment's matrices lies; rows of the system stand side by side in a
+  // line on the long side.
+  const int by_eights = (lane % 8 + lane / 16 * 8) * line + lane / 8 % 2 * 4;
+  const int by_sixteens = lane % 16 * line + lane / 16 * 4;
+  const int left = kShort ? by_sixteens : by_eights, right = kShort ? by_eights : by_sixteens;
   if constexpr (!kShort) {
     for (int k = threadIdx.x; k < order; k += kWarps * kWarpSize) w.system.rhs[k] = 0.0f;
   }
@@ -47,7 +49,8 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
     }
     ForEachChunk<kWarps, kDepth, kShort>(
         p, row, layout, w, corner ? kTile / 2 : order, [&](int, int slot) {
-          const float* stage = w.stages + slot * layout.stage;
+          const float* gathered = w.stages + slot * layout.stage;
+          const SharedAddress stage = SharedAddressOf(gathered);
 #pragma unroll
           for (int u = 0; u < kUnits; ++u) {
             if (first + u * kWarps + warp >= num_tiles) continue;
@@ -56,16 +59,18 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
             const TilePart wanted = corner   ? TilePart::kCorner
                                     : i == j ? TilePart::kLower
                                              : TilePart::kAll;
+            const int tile = kTile * (kShort ? line : 1);
+            const SharedAddress rows = stage + (i * tile + left) * kFloat;
+            const SharedAddress columns = stage + (j * tile + right) * kFloat;
 #pragma unroll
             for (int k = 0; k < kDepth; k += 16) {
-              const auto fragment = [&](int tile, int m) {
-                const int begin = tile * kTile + m * 16;
-                const int offset = kShort ? begin * line + k : k * line + begin;
-                return LoadFragment<!kShort>(stage + offset + lane_offset);
+              const auto fragment = [&](SharedAddress tile, int m) {
+                const int offset = kShort ? m * 16 * line + k / 2 : k * line + m * 8;
+                return LoadFragment<!kShort>(tile + offset * kFloat, Strips::kSecond * kFloat);
               };
               MultiplyFragments(
-                  wanted, [&](int m) { return fragment(i, m); },
-                  [&](int m) { return fragment(j, m); }, sums[u]);
+                  wanted, [&](int m) { return fragment(rows, m); },
+                  [&](int m) { return fragment(columns, m); }, sums[u]);
             }
           }
           if constexpr (!kShort) {
@@ -75,7 +80,7 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
                 float2 sum = {w.system.rhs[k], w.system.rhs[k + 1]};
 #pragma unroll 2
                 for (int j = 0; j < kDepth; ++j) {
-                  const float2 pair = ReadPair(stage + j * line, k);
+                  const float2 pair = ReadPair<kDepth, kShort>(gathered + j * line, k);
                   sum.x += targets[j] * pair.x;
                   sum.y += targets[j] * pair.y;
                 }
@@ -155,13 +160,13 @@ __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations
     for (int j = threadIdx.x; j < row.count; j += kThreads) w.system.rhs[j] *= w.scale[j];
     __syncthreads();
     if (layout.slots * kDepth >= layout.padded_factors) {  // the whole panel is still there
-      constexpr int kLine = kDepth + 4;
+      const int line = Strips<kDepth, kShort>::Line(layout.padded_factors);
       for (int k = 2 * threadIdx.x; k < p.stride; k += 2 * kThreads) {
         const float* chunk = w.stages + k / kDepth * layout.stage;
         float2 sum = {0.0f, 0.0f};
 #pragma unroll 4
         for (int j = 0; j < row.count; ++j) {
-          const float2 pair = ReadPair(chunk + j * kLine, k % kDepth);
+          const float2 pair = ReadPair<kDepth, kShort>(chunk + j * line, k % kDepth);
           sum.x += w.system.rhs[j] * pair.x;
           sum.y += w.system.rhs[j] * pair.y;
         }

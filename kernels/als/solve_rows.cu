@@ -54,14 +54,7 @@ struct Launcher {
     layout.order = order;
     layout.padded_factors = RoundUpToTile(factors);
     const int rows = order == kTile && longest <= kTile / 2 ? kTile / 2 : order;
-    layout.stage = (kShort ? rows : kDepth) * StageLine<kDepth, kShort>(layout.padded_factors);
-    if (!kShort) {
-      while (layout.line_bits < 7 && 4 << layout.line_bits < layout.padded_factors) {
-        ++layout.line_bits;
-      }
-      layout.line_turns =
-          static_cast<int>(DivideUp(kDepth, kWarps * kWarpSize >> layout.line_bits));
-    }
+    layout.stage = (kShort ? rows : kDepth) * Strips<kDepth, kShort>::Line(layout.padded_factors);
     const int chunks = layout.padded_factors / kDepth;
     layout.slots = kShort ? chunks : 2;
     layout.system_in_shared = true;

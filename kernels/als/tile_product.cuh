@@ -80,7 +80,8 @@ __device__ __forceinline__ HalfScale HalfScaleFor(float square) {
           __uint_as_float(static_cast<uint32_t>(127 - power) << 23)};
 }
 
-// A 16 x 16 piece as mma takes it: high + low.
+// A 16 x 16 piece as mma takes it, high + low: the four 8 x 8 matrices of a left operand lie column
+// by column, those of a right one, which is transposed, row by row.
 struct HalfFragment {
   uint32_t high[4], low[4];
 };
@@ -92,15 +93,12 @@ __device__ __forceinline__ void SplitPair(float first, float second, uint32_t& h
   low = PackHalves(first - rounded.x, second - rounded.y);
 }
 
-// Columns of gathered rows lie in eights, highs first, then lows: in place of their floats.
-inline constexpr int kHalvesUnit = 8;
-inline constexpr int kLowHalves = 4;  // floats from an eight's highs to its lows
-
+// From the lane's row of the highs' matrices; `low`: bytes from there to that of the lows'.
 template <bool kTransposed>
-__device__ __forceinline__ HalfFragment LoadFragment(const float* lane_row) {
+__device__ __forceinline__ HalfFragment LoadFragment(SharedAddress lane_row, int low) {
   HalfFragment fragment;
   LoadMatrices<kTransposed>(lane_row, fragment.high);
-  LoadMatrices<kTransposed>(lane_row + kLowHalves, fragment.low);
+  LoadMatrices<kTransposed>(lane_row + low, fragment.low);
   return fragment;
 }
 
@@ -109,9 +107,9 @@ template <int kBlock>
 __device__ __forceinline__ void Multiply(const HalfFragment& a, const HalfFragment& b,
                                          float (&sum)[4]) {
   float part[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-  MmaHalf(part, a.low, b.high[kBlock], b.high[kBlock + 2]);
-  MmaHalf(part, a.high, b.low[kBlock], b.low[kBlock + 2]);
-  MmaHalf(part, a.high, b.high[kBlock], b.high[kBlock + 2]);
+  MmaHalf(part, a.low, b.high[2 * kBlock], b.high[2 * kBlock + 1]);
+  MmaHalf(part, a.high, b.low[2 * kBlock], b.low[2 * kBlock + 1]);
+  MmaHalf(part, a.high, b.high[2 * kBlock], b.high[2 * kBlock + 1]);
 #pragma unroll
   for (int e = 0; e < 4; ++e) sum[e] += part[e];
 }
@@ -123,46 +121,35 @@ enum class TilePart {
   kCorner,  // of such a tile, the 16 x 16 left above
 };
 
-// sum += 16 columns of 32 rows times those of others, transposed, where row(i) and column(i) give
-// the fragments of rows [16 i, 16 i + 16). On the diagonal both are the same.
-template <typename Row, typename Column>
-__device__ __forceinline__ void MultiplyFragments(TilePart wanted, Row row, Column column,
+// sum += 16 columns of 32 rows times those of others, transposed, where left(i) and right(i) give
+// the fragments of rows [16 i, 16 i + 16).
+template <typename Left, typename Right>
+__device__ __forceinline__ void MultiplyFragments(TilePart wanted, Left left, Right right,
                                                   TileSum& sum) {
-  const HalfFragment above = row(0);
-  if (wanted == TilePart::kCorner) {
-    Multiply<0>(above, above, sum.part[0][0]);
-    Multiply<1>(above, above, sum.part[0][1]);
-    return;
-  }
-  const HalfFragment below = row(1);
-  if (wanted == TilePart::kLower) {
-    Multiply<0>(above, above, sum.part[0][0]);
-    Multiply<1>(above, above, sum.part[0][1]);
-    Multiply<0>(below, above, sum.part[1][0]);
-    Multiply<1>(below, above, sum.part[1][1]);
-    Multiply<0>(below, below, sum.part[1][2]);
-    Multiply<1>(below, below, sum.part[1][3]);
-    return;
-  }
-  const HalfFragment left = column(0);
-  Multiply<0>(above, left, sum.part[0][0]);
-  Multiply<1>(above, left, sum.part[0][1]);
-  Multiply<0>(below, left, sum.part[1][0]);
-  Multiply<1>(below, left, sum.part[1][1]);
-  const HalfFragment right = column(1);
-  Multiply<0>(above, right, sum.part[0][2]);
-  Multiply<1>(above, right, sum.part[0][3]);
-  Multiply<0>(below, right, sum.part[1][2]);
-  Multiply<1>(below, right, sum.part[1][3]);
+  const HalfFragment above = left(0), first = right(0);
+  Multiply<0>(above, first, sum.part[0][0]);
+  Multiply<1>(above, first, sum.part[0][1]);
+  if (wanted == TilePart::kCorner) return;
+  const HalfFragment below = left(1);
+  Multiply<0>(below, first, sum.part[1][0]);
+  Multiply<1>(below, first, sum.part[1][1]);
+  const HalfFragment second = right(1);
+  Multiply<0>(below, second, sum.part[1][2]);
+  Multiply<1>(below, second, sum.part[1][3]);
+  if (wanted == TilePart::kLower) return;
+  Multiply<0>(above, second, sum.part[0][2]);
+  Multiply<1>(above, second, sum.part[0][3]);
 }
 
 // Rows [16 m, 16 m + 16), columns [k, k + 16) of a tile of floats.
+template <bool kLeft>
 __device__ __forceinline__ HalfFragment SplitFragment(const float* tile, int m, int k, float scale,
                                                       int lane) {
   HalfFragment fragment;
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    const int row = m * 16 + lane / 4 + i % 2 * 8, column = k + lane % 4 * 2 + i / 2 * 8;
+    const int row = m * 16 + lane / 4 + (kLeft ? i % 2 : i / 2) * 8;
+    const int column = k + lane % 4 * 2 + (kLeft ? i / 2 : i % 2) * 8;
     const float2 pair = *reinterpret_cast<const float2*>(tile + row * kTileStride + column);
     SplitPair(pair.x * scale, pair.y * scale, fragment.high[i], fragment.low[i]);
   }
@@ -176,8 +163,8 @@ __device__ __forceinline__ void MultiplyTiles(const float* a, float a_scale, con
 #pragma unroll 1
   for (int k = 0; k < kTile; k += 16) {
     MultiplyFragments(
-        TilePart::kAll, [&](int m) { return SplitFragment(a, m, k, a_scale, lane); },
-        [&](int m) { return SplitFragment(b, m, k, b_scale, lane); }, sum);
+        TilePart::kAll, [&](int m) { return SplitFragment<true>(a, m, k, a_scale, lane); },
+        [&](int m) { return SplitFragment<false>(b, m, k, b_scale, lane); }, sum);
   }
 }
 

@@ -49,12 +49,17 @@ __device__ __forceinline__ void MmaHalf(float (&c)[4], const uint32_t (&a)[4], u
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b_begin), "r"(b_end));
 }
 
+// Where something lies in shared memory, in bytes.
+using SharedAddress = uint32_t;
+__device__ __forceinline__ SharedAddress SharedAddressOf(const void* shared) {
+  return static_cast<SharedAddress>(__cvta_generic_to_shared(shared));
+}
+
 // Four 8 x 8 matrices of halves from shared memory, one warp: lane i gives the address of row i % 8
 // of matrix i / 8 (16 bytes), and gets of each matrix row g, columns 2t and 2t + 1; transposed:
 // rows 2t and 2t + 1 of column g.
 template <bool kTransposed>
-__device__ __forceinline__ void LoadMatrices(const void* shared_row, uint32_t (&out)[4]) {
-  const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(shared_row));
+__device__ __forceinline__ void LoadMatrices(SharedAddress address, uint32_t (&out)[4]) {
   if constexpr (kTransposed) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];\n"
                  : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3])
@@ -228,8 +233,13 @@ void DistributeMatrices(unsigned, cuda_host::Lane* lanes) {
   }
 }
 
+using SharedAddress = const char*;
+inline SharedAddress SharedAddressOf(const void* shared) {
+  return static_cast<const char*>(shared);
+}
+
 template <bool kTransposed>
-void LoadMatrices(const void* shared_row, uint32_t (&out)[4],
+void LoadMatrices(SharedAddress shared_row, uint32_t (&out)[4],
                   cuda_host::Location where = cuda_host::Location::current()) {
   uint32_t row[4];  // read by its own lane, so that the sanitizers see it
   std::memcpy(row, shared_row, sizeof(row));

@@ -33,6 +33,9 @@ inline const dim3& gridDim = ::penchant::cuda_host::current.grid_size;
 struct alignas(8) float2 {
   float x, y;
 };
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
 struct alignas(16) float4 {
   float x, y, z, w;
 };
