@@ -36,6 +36,7 @@ MMA_PER_TILE = 24  # of one 32 x 32 x 16 product of split halves; on the diagona
 MMA = 16 * 8 * 16  # multiply-adds of one
 CHUNK = 4096  # observations from which on several blocks share a row
 DIAGONAL_CYCLES = 3800  # the chain of one 32 x 32 elimination: 32 steps of about 120 cycles
+STRIP = 50  # instructions before the loops over a strip's lines: 16 to 24 to gather, 32 to split
 GATHER_CYCLES = 700  # latency of a gathered chunk, partly hidden by the one before it
 
 
@@ -127,8 +128,9 @@ def code_costs(arch: int) -> dict[str, dict[str, float]]:
     return found
 
 
-def row_cost(order, rows, contraction, n, factors, code, resident_panel, short):
-    """mma, instructions and shared wavefronts of one row; `rows` of the system are formed."""
+def row_cost(order, rows, contraction, n, factors, code, resident_panel, short, depth, warps):
+    """mma, instructions and shared wavefronts of one row; `rows` of the system are formed, from
+    chunks of `depth` columns (short side) or observations."""
     blocks = order // 32
     used = n if short else factors  # elimination steps
     corner = rows == 16
@@ -136,23 +138,29 @@ def row_cost(order, rows, contraction, n, factors, code, resident_panel, short):
     product = tile_steps * (6 if corner else 18 * blocks + MMA_PER_TILE * blocks * (blocks - 1) / 2)
     update = MMA_PER_TILE * 2 * sum((blocks - j) * j + (blocks - 1 - j) for j in range(blocks))
     eights = (rows if short else contraction) * factors / 8 / 32  # a lane
+    # As many warps as there are eight lines share a strip of 32 columns, in powers of two.
+    sharing = 2 ** int(math.log2(max(1, min(depth // 8, warps * 32 // factors))))
+    strips = math.ceil(contraction / depth) * (warps if short else sharing * factors // 32)
+    loads = tile_steps * (2 if corner else 4 * blocks + 8 * blocks * (blocks - 1) / 2)  # LDSM
     final = n * factors / 2 / 32 * 11 if short and resident_panel else 0
     final = n * factors / 32 * 6 if short and not resident_panel else final
-    rhs = 0 if short else contraction * factors / 2 / 32 * 9
+    rhs = 0 if short else sharing * factors * 8 / 32 * 3
     pivot = code["pivot"] - (24 if corner else 0)  # half of its loads and multiply-adds
     instructions = (
         product * code["product"]
         + update * code["update"]
         + eights * (code["gather"] + code["split"])
+        + strips * STRIP
         + used * pivot
         + blocks * blocks * 160
         + final
         + rhs
     )
     wavefronts = (
-        product * code["product LDSM"] * 4  # four 8 x 8 matrices of 16-byte rows
+        loads * 4  # four 8 x 8 matrices of 16-byte rows
         + update * code["update LDS"] * 2  # 64 bits a lane
-        + eights * 2 * 4 * 4  # 16 bytes a lane copied in, read beside the diagonal, written
+        + eights * (3 * 2 * 4 + (0 if short else 1))  # 32 bytes a lane in, read, written
+        + strips * (2 if short else 6) * 4  # 16 bytes a lane of the diagonal, and of sums
         + used * (11 if corner else 22)
         + blocks * blocks * 72
         + (final + rhs) / 3
@@ -196,6 +204,7 @@ def model(gpu, users, items, num_users, num_items, factors, shapes, records, cod
                     kernel = f"SolveRowsKernel<{variant}, {side}, false>"
                 code = codes[kernel]
                 threads, shared = shapes[gpu["arch"], kernel, factors][-1 if corner else 0]
+                warps = threads // 32
                 registers = records[kernel, gpu["arch"]]["registers"]
                 resident = ledger.occupancies([(gpu["arch"], registers, 0, shared, threads)])[0]
                 mean = float(own.mean())
@@ -214,6 +223,8 @@ def model(gpu, users, items, num_users, num_items, factors, shapes, records, cod
                     code,
                     panel_stays,
                     short,
+                    depth,
+                    warps,
                 )
                 count = len(own) * scale
                 in_parallel = max(1.0, mean / CHUNK) if chunked else 1.0  # blocks a row
@@ -221,7 +232,6 @@ def model(gpu, users, items, num_users, num_items, factors, shapes, records, cod
                 again = moved if short and not panel_stays else 0  # for the row itself
                 memory = moved / bandwidth + again / gpu["l2"]
                 per_second = gpu["sms"] * gpu["clock"]
-                warps = threads / 32
                 # One block's chain: a row's, or for rows in chunks a chunk's, whose blocks leave
                 # the factorisation to one more.
                 gather = min(contraction, CHUNK) / depth * GATHER_CYCLES / 2

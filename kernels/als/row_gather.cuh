@@ -34,21 +34,24 @@ struct RowList {
   int* num_failed;
 };
 
+inline constexpr int kStripSums = 8 * kWarpSize;  // floats of a warp's sums over a strip
+
 // What a launch decides about shared memory; sizes in floats.
 struct SolveLayout {
   int order;           // of the largest system, a multiple of 32
   int padded_factors;  // a multiple of 32
   int slots;           // stages of gathered data
   int stage;           // floats of one
+  int strip_bits;      // 2^strip_bits warps share a strip (long side)
   bool system_in_shared;
 
   // Where the block's arrays begin (Workspace), in floats: constants, which take no registers.
-  int scale, rhs, diagonal, pivot_rows, bad_pivots, half, stages, weights, targets, tiles;
+  int scale, rhs, diagonal, pivot_rows, bad_pivots, half, stages, confidences, rhs_parts, tiles;
   int floats;  // of all
 
   __host__ __device__ int system() const { return NumTiles(order / kTile) * kTileFloats; }
 
-  void Place(int depth) {
+  void Place(int depth, bool long_side) {
     int end = padded_factors;  // the factors' diagonal
     const auto next = [&end](int size) { return std::exchange(end, end + size); };
     scale = next(order);
@@ -58,8 +61,8 @@ struct SolveLayout {
     bad_pivots = next(2);
     half = next(2);
     stages = next(slots * stage);
-    weights = next(slots * depth);
-    targets = next(slots * depth);
+    confidences = next(long_side ? slots * depth * 2 : 0);
+    rhs_parts = next(long_side ? (padded_factors / kTile << strip_bits) * kStripSums : 0);
     tiles = next(system_in_shared ? system() : 0);
     floats = end;
   }
@@ -112,16 +115,22 @@ __device__ __forceinline__ HalfScale RowScale(const RowProblem& p, int32_t row) 
   return HalfScaleFor(square);
 }
 
+// Of an observation of the long side.
+struct Confidence {
+  float root;    // W^1/2, scaled for halves
+  float target;  // c p W^-1/2, unscaled
+};
+
 // The block's shared memory. Stages hold gathered rows of the table, as floats while they arrive,
-// then split into halves (tile_product.cuh); beside each lie the weights and targets of its
-// observations (long side).
+// then split into halves (tile_product.cuh); beside each lie the confidences of its observations
+// (long side).
 struct Workspace {
   float* diagonal;  // D^-1/2, scaled for halves on the short side; 0 in the padding
   float* scale;     // of the system's rows: W^1/2, unscaled (short side)
   float* stages;
-  float* weights;   // W^1/2, scaled for halves
-  float* targets;   // c p W^-1/2, unscaled
-  HalfScale* half;  // of the row: not worth registers
+  Confidence* confidences;
+  float* rhs_parts;  // of the right-hand side, of every lane of the strips' warps
+  HalfScale* half;   // of the row: not worth registers
   TileSystem system;
 };
 
@@ -132,8 +141,8 @@ __device__ __forceinline__ Workspace LayOut(const SolveLayout& layout, float* sh
   w.diagonal = shared;
   w.scale = shared + layout.scale;
   w.stages = shared + layout.stages;
-  w.weights = shared + layout.weights;
-  w.targets = shared + layout.targets;
+  w.confidences = reinterpret_cast<Confidence*>(shared + layout.confidences);
+  w.rhs_parts = shared + layout.rhs_parts;
   w.half = reinterpret_cast<HalfScale*>(shared + layout.half);
   w.system.rhs = shared + layout.rhs;
   w.system.diagonal = shared + layout.diagonal;
@@ -173,17 +182,22 @@ struct Strips {
   }
 };
 
-// Calls visit(line, strip) for every kLines lines from `line` on of a strip that are this warp's.
-template <int kWarps, int kDepth, bool kShort, typename Visit>
-__device__ __forceinline__ void ForEachOwnStrips(const SolveLayout& layout, int rows, Visit visit) {
+// A warp's share of a stage: every `strip_step`-th strip from `strip` on, and of those every
+// `line_step`-th kLines lines.
+struct StageShare {
+  int strip, strips, strip_step;
+  int line, lines, line_step;
+};
+
+template <int kWarps, int kDepth, bool kShort>
+__device__ __forceinline__ StageShare OwnShare(const SolveLayout& layout, int rows) {
   constexpr int kLines = Strips<kDepth, kShort>::kLines;
-  const unsigned below = (kShort ? Agreed(rows) : kDepth) / kLines;
-  const unsigned end = kShort ? below : below * (layout.padded_factors / kTile);
-#pragma unroll 1
-  for (unsigned k = WarpIndex(); k < end; k += kWarps) {
-    visit(static_cast<int>(kShort ? k : k % below) * kLines,
-          static_cast<int>(kShort ? 0 : k / below));
-  }
+  const int warp = WarpIndex();
+  if constexpr (kShort) return {0, 1, 1, warp * kLines, Agreed(rows), kWarps * kLines};
+  const int bits = layout.strip_bits, together = 1 << bits;
+  return {warp >> bits,   layout.padded_factors / kTile,
+          kWarps >> bits, (warp & (together - 1)) * kLines,
+          kDepth,         together * kLines};
 }
 
 // The stage of chunk `c`: either every chunk has one, or there are two in turns.
@@ -203,67 +217,129 @@ __device__ __forceinline__ void Gather(const RowProblem& p, const Observations& 
   const unsigned stride_bytes = p.stride * static_cast<unsigned>(sizeof(float));
   const int32_t* ids = p.indices + row.begin;
   float* to = w.stages + slot * layout.stage + four % 2 * Strips::kSecond + four / 2 * 4;
-  ForEachOwnStrips<kWarps, kDepth, kShort>(layout, rows, [&](int first, int strip) {
+  const StageShare own = OwnShare<kWarps, kDepth, kShort>(layout, rows);
+#pragma unroll 1
+  for (int strip = own.strip; strip < own.strips; strip += own.strip_step) {
     const int column = (kShort ? c : strip) * Strips::kWidth + four * 4;
     const bool inside = column < p.stride;
     const char* from = reinterpret_cast<const char*>(p.table + (inside ? column : 0));
+#pragma unroll 1
+    for (int first = own.line; first < own.lines; first += own.line_step) {
 #pragma unroll
-    for (int turn = 0; turn < 2; ++turn) {
-      const int line = first + Strips::CopiedLine(lane, turn);
-      const int j = kShort ? line : c * kDepth + line;
-      const bool there = inside && j < row.count;
-      const unsigned id = there ? ids[j] : 0;
-      CopyAsync16(to + line * floats + strip * kTile, from + uint64_t{id} * stride_bytes, there);
+      for (int turn = 0; turn < 2; ++turn) {
+        const int line = first + Strips::CopiedLine(lane, turn);
+        const int j = kShort ? line : c * kDepth + line;
+        const bool there = inside && j < row.count;
+        const unsigned id = there ? ids[j] : 0;
+        CopyAsync16(to + line * floats + strip * kTile, from + uint64_t{id} * stride_bytes, there);
+      }
     }
-  });
+  }
   if constexpr (!kShort) {
     for (int local = threadIdx.x; local < kDepth; local += kWarps * kWarpSize) {
       const int j = c * kDepth + local;
-      float root = 0.0f, target = 0.0f;
+      Confidence confidence = {0.0f, 0.0f};
       if (j < row.count) {
         const float weight = Weight(p, row, j);
         const float inverse = InverseRoot(weight);
-        root = weight * inverse * w.half->scale;
-        target = Target(p, row, j, weight) * inverse * w.half->inverse;
+        confidence = {weight * inverse * w.half->scale,
+                      Target(p, row, j, weight) * inverse * w.half->inverse};
       }
-      w.weights[slot * kDepth + local] = root;
-      w.targets[slot * kDepth + local] = target;
+      w.confidences[slot * kDepth + local] = confidence;
     }
   }
   CommitCopies();
 }
 
-// Scales the floats of chunk `c` that this warp copied, and splits them into halves.
+// The parts of the right-hand side that the `part`-th of a strip's warps sums up: every lane's over
+// its unit's first four columns, then every lane's over the others.
+__device__ __forceinline__ float* RhsParts(const SolveLayout& layout, const Workspace& w, int strip,
+                                           int part) {
+  return w.rhs_parts + ((strip << layout.strip_bits) + part) * kStripSums;
+}
+
+// Scales the floats of chunk `c` that this warp copied, and splits them into halves. On the long
+// side they are added to the lane's parts of the right-hand side too.
 template <int kWarps, int kDepth, bool kShort>
 __device__ __forceinline__ void SplitOwnCopies(const SolveLayout& layout, const Workspace& w,
                                                int rows, int c) {
   using Strips = Strips<kDepth, kShort>;
   const int slot = SlotOf(layout, c), lane = LaneIndex();
   const int floats = Strips::Line(layout.padded_factors);
-  const int own = Strips::SplitLine(lane), unit = Strips::SplitUnit(lane);
-  float* stage = w.stages + slot * layout.stage + own * floats + unit * 4;
-  const float* diagonal = w.diagonal + (kShort ? c * kDepth : 0) + unit * 8;
+  const int lane_line = Strips::SplitLine(lane), unit = Strips::SplitUnit(lane);
+  float* stage = w.stages + slot * layout.stage + lane_line * floats + unit * 4;
+  const Confidence* confidences = w.confidences + slot * kDepth + lane_line;
+  const StageShare own = OwnShare<kWarps, kDepth, kShort>(layout, rows);
   __syncwarp();
-  ForEachOwnStrips<kWarps, kDepth, kShort>(layout, rows, [&](int first, int strip) {
-    float* at = stage + first * floats + strip * kTile;
-    const float weight = kShort ? 1.0f : w.weights[slot * kDepth + first + own];
-    uint32_t high[4], low[4];
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      const float4 y = *reinterpret_cast<const float4*>(at + half * Strips::kSecond);
-      const float4 d = *reinterpret_cast<const float4*>(diagonal + strip * kTile + half * 4);
-      SplitPair(y.x * d.x * weight, y.y * d.y * weight, high[2 * half], low[2 * half]);
-      SplitPair(y.z * d.z * weight, y.w * d.w * weight, high[2 * half + 1], low[2 * half + 1]);
+#pragma unroll 1
+  for (int strip = own.strip; strip < own.strips; strip += own.strip_step) {
+    const auto* diagonal = reinterpret_cast<const float4*>(
+        w.diagonal + (kShort ? c * kDepth : strip * kTile) + unit * 8);
+    const float4 d[2] = {diagonal[0], diagonal[1]};
+    float4 sums[2] = {};
+    auto* parts =
+        reinterpret_cast<float4*>(RhsParts(layout, w, strip, own.line / Strips::kLines)) + lane;
+    if constexpr (!kShort) {
+      sums[0] = parts[0];
+      sums[1] = parts[kWarpSize];
     }
-    *reinterpret_cast<uint4*>(at) = {high[0], high[1], high[2], high[3]};
-    *reinterpret_cast<uint4*>(at + Strips::kSecond) = {low[0], low[1], low[2], low[3]};
-  });
+#pragma unroll 1
+    for (int first = own.line; first < own.lines; first += own.line_step) {
+      float* at = stage + first * floats + strip * kTile;
+      Confidence confidence = {1.0f, 0.0f};
+      if constexpr (!kShort) confidence = confidences[first];
+      uint32_t high[4], low[4];
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        float4 y = *reinterpret_cast<const float4*>(at + half * Strips::kSecond);
+        y.x *= d[half].x * confidence.root;
+        y.y *= d[half].y * confidence.root;
+        y.z *= d[half].z * confidence.root;
+        y.w *= d[half].w * confidence.root;
+        SplitPair(y.x, y.y, high[2 * half], low[2 * half]);
+        SplitPair(y.z, y.w, high[2 * half + 1], low[2 * half + 1]);
+        if constexpr (!kShort) {
+          sums[half].x += confidence.target * y.x;
+          sums[half].y += confidence.target * y.y;
+          sums[half].z += confidence.target * y.z;
+          sums[half].w += confidence.target * y.w;
+        }
+      }
+      *reinterpret_cast<uint4*>(at) = {high[0], high[1], high[2], high[3]};
+      *reinterpret_cast<uint4*>(at + Strips::kSecond) = {low[0], low[1], low[2], low[3]};
+    }
+    if constexpr (!kShort) {
+      parts[0] = sums[0];
+      parts[kWarpSize] = sums[1];
+    }
+  }
+}
+
+// Sets the warp's parts of the right-hand side to zero.
+template <int kWarps, int kDepth>
+__device__ __forceinline__ void ClearOwnRhsParts(const SolveLayout& layout, const Workspace& w) {
+  const StageShare own = OwnShare<kWarps, kDepth, false>(layout, kDepth);
+  for (int strip = own.strip; strip < own.strips; strip += own.strip_step) {
+    float* parts = RhsParts(layout, w, strip, own.line / Strips<kDepth, false>::kLines);
+    for (int i = LaneIndex(); i < kStripSums; i += kWarpSize) parts[i] = 0.0f;
+  }
+  __syncwarp();
+}
+
+// Element k of the right-hand side: the sum of its parts.
+__device__ __forceinline__ float SumRhsParts(const SolveLayout& layout, const Workspace& w, int k) {
+  float sum = 0.0f;
+  for (int part = 0; part < 1 << layout.strip_bits; ++part) {
+    const float* parts = RhsParts(layout, w, k / kTile, part) + k % 8 / 4 * (kStripSums / 2);
+    for (int lane = k % kTile / 8; lane < kWarpSize; lane += 4) sum += parts[lane * 4 + k % 4];
+  }
+  return sum;
 }
 
 // The two split elements of a stage's line whose first is number `column`, which is even.
-template <int kDepth, bool kShort>
+template <int kDepth>
 __device__ __forceinline__ float2 ReadPair(const float* line, int column) {
-  using Strips = Strips<kDepth, kShort>;
+  using Strips = Strips<kDepth, true>;
   const float* at = line + column / Strips::kWidth * Strips::kWidth +
                     column % Strips::kWidth / 8 * 4 + column % 8 / 2;
   const float2 high = UnpackHalves(__float_as_uint(at[0]));

@@ -32,12 +32,10 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
   const int by_eights = (lane % 8 + lane / 16 * 8) * line + lane / 8 % 2 * 4;
   const int by_sixteens = lane % 16 * line + lane / 16 * 4;
   const int left = kShort ? by_sixteens : by_eights, right = kShort ? by_eights : by_sixteens;
-  if constexpr (!kShort) {
-    for (int k = threadIdx.x; k < order; k += kWarps * kWarpSize) w.system.rhs[k] = 0.0f;
-  }
   // More tiles than the block's registers hold are formed in turns, each with a gather of its own.
   const int end = kInTurns ? num_tiles : 1;
   for (int first = 0; first < end; first += kWarps * kUnits) {
+    if constexpr (!kShort) ClearOwnRhsParts<kWarps, kDepth>(layout, w);
     TileSum sums[kUnits];
     int place[kUnits];  // a tile's row << 16 | column, to spare registers
 #pragma unroll
@@ -49,8 +47,7 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
     }
     ForEachChunk<kWarps, kDepth, kShort>(
         p, row, layout, w, corner ? kTile / 2 : order, [&](int, int slot) {
-          const float* gathered = w.stages + slot * layout.stage;
-          const SharedAddress stage = SharedAddressOf(gathered);
+          const SharedAddress stage = SharedAddressOf(w.stages + slot * layout.stage);
 #pragma unroll
           for (int u = 0; u < kUnits; ++u) {
             if (first + u * kWarps + warp >= num_tiles) continue;
@@ -73,26 +70,15 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
                   [&](int m) { return fragment(columns, m); }, sums[u]);
             }
           }
-          if constexpr (!kShort) {
-            if (first == 0) {
-              const float* targets = w.targets + slot * kDepth;
-              for (int k = 2 * threadIdx.x; k < order; k += 2 * kWarps * kWarpSize) {
-                float2 sum = {w.system.rhs[k], w.system.rhs[k + 1]};
-#pragma unroll 2
-                for (int j = 0; j < kDepth; ++j) {
-                  const float2 pair = ReadPair<kDepth, kShort>(gathered + j * line, k);
-                  sum.x += targets[j] * pair.x;
-                  sum.y += targets[j] * pair.y;
-                }
-                w.system.rhs[k] = sum.x;
-                w.system.rhs[k + 1] = sum.y;
-              }
-            }
-          }
         });
 #pragma unroll
     for (int u = 0; u < kUnits; ++u) {
       if (first + u * kWarps + warp < num_tiles) finish(place[u] >> 16, place[u] & 0xffff, sums[u]);
+    }
+  }
+  if constexpr (!kShort) {
+    for (int k = threadIdx.x; k < order; k += kWarps * kWarpSize) {
+      w.system.rhs[k] = SumRhsParts(layout, w, k);
     }
   }
   __syncthreads();
@@ -166,7 +152,7 @@ __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations
         float2 sum = {0.0f, 0.0f};
 #pragma unroll 4
         for (int j = 0; j < row.count; ++j) {
-          const float2 pair = ReadPair<kDepth, kShort>(chunk + j * line, k % kDepth);
+          const float2 pair = ReadPair<kDepth>(chunk + j * line, k % kDepth);
           sum.x += w.system.rhs[j] * pair.x;
           sum.y += w.system.rhs[j] * pair.y;
         }

@@ -55,17 +55,24 @@ struct Launcher {
     layout.padded_factors = RoundUpToTile(factors);
     const int rows = order == kTile && longest <= kTile / 2 ? kTile / 2 : order;
     layout.stage = (kShort ? rows : kDepth) * Strips<kDepth, kShort>::Line(layout.padded_factors);
+    if (!kShort) {
+      const int strips = layout.padded_factors / kTile,
+                together = kDepth / Strips<kDepth, kShort>::kLines;
+      while (2 << layout.strip_bits <= together && strips << (layout.strip_bits + 1) <= kWarps) {
+        ++layout.strip_bits;
+      }
+    }
     const int chunks = layout.padded_factors / kDepth;
     layout.slots = kShort ? chunks : 2;
     layout.system_in_shared = true;
-    layout.Place(kDepth);
+    layout.Place(kDepth, !kShort);
     if (kShort && chunks > 2 && Bytes(layout) > kResidentPanelBytes) {
       layout.slots = 2;
-      layout.Place(kDepth);
+      layout.Place(kDepth, !kShort);
     }
     layout.system_in_shared = NumTiles(order / kTile) <= kWarps * kUnits &&
                               Bytes(layout) <= context.cuda()->facts().shared_bytes;
-    layout.Place(kDepth);
+    layout.Place(kDepth, !kShort);
     return layout;
   }
 
@@ -106,7 +113,7 @@ struct Launcher {
   void SumChunks(int order, int64_t count, const ChunkSums& chunks) const {
     SolveLayout layout = Layout<kWarps, kUnits, kDepth, false>(order, kChunkObservations);
     layout.system_in_shared = false;  // the tiles go straight to global memory
-    layout.Place(kDepth);
+    layout.Place(kDepth, true);
     LaunchShape shape{0, kWarps * kWarpSize, Bytes(layout)};
     const auto kernel = SumChunksKernel<kWarps, kUnits, kDepth>;
     shape.blocks = ResidentBlocks(context, kernel, shape, count);

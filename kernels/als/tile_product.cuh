@@ -121,24 +121,40 @@ enum class TilePart {
   kCorner,  // of such a tile, the 16 x 16 left above
 };
 
+// The same piece as the other operand.
+__device__ __forceinline__ HalfFragment AsRight(const HalfFragment& left) {
+  return {{left.high[0], left.high[2], left.high[1], left.high[3]},
+          {left.low[0], left.low[2], left.low[1], left.low[3]}};
+}
+
 // sum += 16 columns of 32 rows times those of others, transposed, where left(i) and right(i) give
-// the fragments of rows [16 i, 16 i + 16).
+// the fragments of rows [16 i, 16 i + 16). On the diagonal both are of the same rows.
 template <typename Left, typename Right>
 __device__ __forceinline__ void MultiplyFragments(TilePart wanted, Left left, Right right,
                                                   TileSum& sum) {
-  const HalfFragment above = left(0), first = right(0);
+  const HalfFragment above = left(0);
+  if (wanted != TilePart::kAll) {
+    const HalfFragment first = AsRight(above);
+    Multiply<0>(above, first, sum.part[0][0]);
+    Multiply<1>(above, first, sum.part[0][1]);
+    if (wanted == TilePart::kCorner) return;
+    const HalfFragment below = left(1), second = AsRight(below);
+    Multiply<0>(below, first, sum.part[1][0]);
+    Multiply<1>(below, first, sum.part[1][1]);
+    Multiply<0>(below, second, sum.part[1][2]);
+    Multiply<1>(below, second, sum.part[1][3]);
+    return;
+  }
+  const HalfFragment below = left(1), first = right(0);
   Multiply<0>(above, first, sum.part[0][0]);
   Multiply<1>(above, first, sum.part[0][1]);
-  if (wanted == TilePart::kCorner) return;
-  const HalfFragment below = left(1);
   Multiply<0>(below, first, sum.part[1][0]);
   Multiply<1>(below, first, sum.part[1][1]);
   const HalfFragment second = right(1);
-  Multiply<0>(below, second, sum.part[1][2]);
-  Multiply<1>(below, second, sum.part[1][3]);
-  if (wanted == TilePart::kLower) return;
   Multiply<0>(above, second, sum.part[0][2]);
   Multiply<1>(above, second, sum.part[0][3]);
+  Multiply<0>(below, second, sum.part[1][2]);
+  Multiply<1>(below, second, sum.part[1][3]);
 }
 
 // Rows [16 m, 16 m + 16), columns [k, k + 16) of a tile of floats.
