@@ -36,6 +36,7 @@ MMA_PER_TILE = 24  # of one 32 x 32 x 16 product of split halves; on the diagona
 MMA = 16 * 8 * 16  # multiply-adds of one
 CHUNK = 4096  # observations from which on several blocks share a row
 DIAGONAL_CYCLES = 3800  # the chain of one 32 x 32 elimination: 32 steps of about 120 cycles
+BACK = 4  # instructions of a step of the substitution in registers
 STRIP = 50  # instructions before the loops over a strip's lines: 16 to 24 to gather, 32 to split
 GATHER_CYCLES = 700  # latency of a gathered chunk, partly hidden by the one before it
 
@@ -119,8 +120,8 @@ def code_costs(arch: int) -> dict[str, dict[str, float]]:
             "product": sum(map(len, products)) / sum(count(b, "HMMA") for b in products),
             "product LDSM": sum(count(b, "LDSM") for b in products)
             / sum(count(b, "HMMA") for b in products),
-            "update": min(map(len, updates)) / MMA_PER_TILE,
-            "update LDS": count(min(updates, key=len), "LDS") / MMA_PER_TILE,
+            "update": min(map(len, updates), default=0) / MMA_PER_TILE,
+            "update LDS": count(min(updates, key=len, default=[]), "LDS") / MMA_PER_TILE,
             "split": min(map(len, splits)),
             "gather": min(map(len, gathers)),
             "pivot": gaps[len(gaps) // 2],
@@ -128,12 +129,14 @@ def code_costs(arch: int) -> dict[str, dict[str, float]]:
     return found
 
 
-def row_cost(order, rows, contraction, n, factors, code, resident_panel, short, depth, warps):
-    """mma, instructions and shared wavefronts of one row; `rows` of the system are formed, from
-    chunks of `depth` columns (short side) or observations."""
+def row_cost(
+    order, rows, contraction, n, factors, code, resident_panel, short, corner, depth, warps
+):
+    """mma, instructions, shared wavefronts of one row, and its instructions but the elimination's;
+    `rows` are gathered on the short side. Chunks are of `depth` columns there, of observations on
+    the long side; `corner`: only 16 x 16 of a tile is in use."""
     blocks = order // 32
     used = n if short else factors  # elimination steps
-    corner = rows == 16
     tile_steps = contraction / 16
     product = tile_steps * (6 if corner else 18 * blocks + MMA_PER_TILE * blocks * (blocks - 1) / 2)
     update = MMA_PER_TILE * 2 * sum((blocks - j) * j + (blocks - 1 - j) for j in range(blocks))
@@ -145,7 +148,11 @@ def row_cost(order, rows, contraction, n, factors, code, resident_panel, short, 
     final = n * factors / 2 / 32 * 11 if short and resident_panel else 0
     final = n * factors / 32 * 6 if short and not resident_panel else final
     rhs = 0 if short else sharing * factors * 8 / 32 * 3
-    pivot = code["pivot"] - (24 if corner else 0)  # half of its loads and multiply-adds
+    # A step of the elimination; one tile's is solved without its inverse. Half a tile's takes half
+    # of the loads and multiply-adds.
+    one = blocks == 1
+    pivot = code["pivot"] + (BACK if one else 0) - corner * 10
+    loads_a_pivot = (9 if one else 22) - corner * 2
     instructions = (
         product * code["product"]
         + update * code["update"]
@@ -161,11 +168,12 @@ def row_cost(order, rows, contraction, n, factors, code, resident_panel, short, 
         + update * code["update LDS"] * 2  # 64 bits a lane
         + eights * (3 * 2 * 4 + (0 if short else 1))  # 32 bytes a lane in, read, written
         + strips * (2 if short else 6) * 4  # 16 bytes a lane of the diagonal, and of sums
-        + used * (11 if corner else 22)
+        + used * loads_a_pivot
         + blocks * blocks * 72
         + (final + rhs) / 3
     )
-    return product + update, instructions, wavefronts
+    # The elimination's instructions are one warp's, in a chain that is counted for itself.
+    return product + update, instructions, wavefronts, instructions - used * pivot
 
 
 def model(gpu, users, items, num_users, num_items, factors, shapes, records, codes):
@@ -214,15 +222,17 @@ def model(gpu, users, items, num_users, num_items, factors, shapes, records, cod
                 depth = 32 if order <= 64 else 16
                 panel = order * (depth + 4) * 4 * padded / depth
                 panel_stays = short and (padded <= 2 * depth or panel + 12e3 <= 57e3)
+                lines = 8 if depth == 32 else 16  # that are gathered together
                 cost = row_cost(
                     int(math.ceil(mean_order / 32) * 32),
-                    16 if corner else mean_order,
+                    float(np.ceil(own / lines).mean() * lines),
                     contraction,
                     mean,
                     factors,
                     code,
                     panel_stays,
                     short,
+                    corner,
                     depth,
                     warps,
                 )
@@ -238,7 +248,7 @@ def model(gpu, users, items, num_users, num_items, factors, shapes, records, cod
                 chain = (
                     min(mean, factors) / 32 * DIAGONAL_CYCLES / in_parallel
                     + gather
-                    + cost[1] / in_parallel / warps * 2
+                    + cost[3] / in_parallel / warps * 2
                 )
                 times = {
                     "memory": memory,

@@ -190,10 +190,10 @@ struct StageShare {
 };
 
 template <int kWarps, int kDepth, bool kShort>
-__device__ __forceinline__ StageShare OwnShare(const SolveLayout& layout, int rows) {
+__device__ __forceinline__ StageShare OwnShare(const SolveLayout& layout, int count) {
   constexpr int kLines = Strips<kDepth, kShort>::kLines;
   const int warp = WarpIndex();
-  if constexpr (kShort) return {0, 1, 1, warp * kLines, Agreed(rows), kWarps * kLines};
+  if constexpr (kShort) return {0, 1, 1, warp * kLines, Agreed(count), kWarps * kLines};
   const int bits = layout.strip_bits, together = 1 << bits;
   return {warp >> bits,   layout.padded_factors / kTile,
           kWarps >> bits, (warp & (together - 1)) * kLines,
@@ -205,19 +205,18 @@ __device__ __forceinline__ int SlotOf(const SolveLayout& layout, int c) {
   return layout.slots == 2 ? c % 2 : c;
 }
 
-// Starts gathering chunk `c`: kDepth factors of `rows` observations (short side), or all factors of
+// Starts gathering chunk `c`: kDepth factors of all observations (short side), or all factors of
 // kDepth observations (long side).
 template <int kWarps, int kDepth, bool kShort>
 __device__ __forceinline__ void Gather(const RowProblem& p, const Observations& row,
-                                       const SolveLayout& layout, const Workspace& w, int rows,
-                                       int c) {
+                                       const SolveLayout& layout, const Workspace& w, int c) {
   using Strips = Strips<kDepth, kShort>;
   const int slot = SlotOf(layout, c), lane = LaneIndex(), four = Strips::CopiedFour(lane);
   const int floats = Strips::Line(layout.padded_factors);
   const unsigned stride_bytes = p.stride * static_cast<unsigned>(sizeof(float));
   const int32_t* ids = p.indices + row.begin;
   float* to = w.stages + slot * layout.stage + four % 2 * Strips::kSecond + four / 2 * 4;
-  const StageShare own = OwnShare<kWarps, kDepth, kShort>(layout, rows);
+  const StageShare own = OwnShare<kWarps, kDepth, kShort>(layout, row.count);
 #pragma unroll 1
   for (int strip = own.strip; strip < own.strips; strip += own.strip_step) {
     const int column = (kShort ? c : strip) * Strips::kWidth + four * 4;
@@ -261,15 +260,15 @@ __device__ __forceinline__ float* RhsParts(const SolveLayout& layout, const Work
 // Scales the floats of chunk `c` that this warp copied, and splits them into halves. On the long
 // side they are added to the lane's parts of the right-hand side too.
 template <int kWarps, int kDepth, bool kShort>
-__device__ __forceinline__ void SplitOwnCopies(const SolveLayout& layout, const Workspace& w,
-                                               int rows, int c) {
+__device__ __forceinline__ void SplitOwnCopies(const Observations& row, const SolveLayout& layout,
+                                               const Workspace& w, int c) {
   using Strips = Strips<kDepth, kShort>;
   const int slot = SlotOf(layout, c), lane = LaneIndex();
   const int floats = Strips::Line(layout.padded_factors);
   const int lane_line = Strips::SplitLine(lane), unit = Strips::SplitUnit(lane);
   float* stage = w.stages + slot * layout.stage + lane_line * floats + unit * 4;
   const Confidence* confidences = w.confidences + slot * kDepth + lane_line;
-  const StageShare own = OwnShare<kWarps, kDepth, kShort>(layout, rows);
+  const StageShare own = OwnShare<kWarps, kDepth, kShort>(layout, row.count);
   __syncwarp();
 #pragma unroll 1
   for (int strip = own.strip; strip < own.strips; strip += own.strip_step) {
@@ -352,18 +351,19 @@ __device__ __forceinline__ float2 ReadPair(const float* line, int column) {
 template <int kWarps, int kDepth, bool kShort, typename Visit>
 __device__ __forceinline__ void ForEachChunk(const RowProblem& p, const Observations& row,
                                              const SolveLayout& layout, const Workspace& w,
-                                             int rows, Visit visit) {
+                                             Visit visit) {
   const int chunks = kShort ? layout.padded_factors / kDepth : (row.count + kDepth - 1) / kDepth;
-  Gather<kWarps, kDepth, kShort>(p, row, layout, w, rows, 0);
-  if constexpr (!kShort) __syncthreads();  // the weights; those of later chunks have time enough
+  Gather<kWarps, kDepth, kShort>(p, row, layout, w, 0);
+  if constexpr (!kShort)
+    __syncthreads();  // the confidences; those of later chunks have time enough
   for (int c = 0; c < chunks; ++c) {
     if (c + 1 < chunks) {
-      Gather<kWarps, kDepth, kShort>(p, row, layout, w, rows, c + 1);
+      Gather<kWarps, kDepth, kShort>(p, row, layout, w, c + 1);
       WaitForCopies<1>();
     } else {
       WaitForCopies<0>();
     }
-    SplitOwnCopies<kWarps, kDepth, kShort>(layout, w, rows, c);
+    SplitOwnCopies<kWarps, kDepth, kShort>(row, layout, w, c);
     __syncthreads();
     visit(c, SlotOf(layout, c));
     __syncthreads();

@@ -45,32 +45,31 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
       const int i = TileRow(tile < num_tiles ? tile : 0);
       place[u] = i << 16 | (tile - TileIndex(i, 0));
     }
-    ForEachChunk<kWarps, kDepth, kShort>(
-        p, row, layout, w, corner ? kTile / 2 : order, [&](int, int slot) {
-          const SharedAddress stage = SharedAddressOf(w.stages + slot * layout.stage);
+    ForEachChunk<kWarps, kDepth, kShort>(p, row, layout, w, [&](int, int slot) {
+      const SharedAddress stage = SharedAddressOf(w.stages + slot * layout.stage);
 #pragma unroll
-          for (int u = 0; u < kUnits; ++u) {
-            if (first + u * kWarps + warp >= num_tiles) continue;
-            ComputeAnew(place[u]);
-            const int i = place[u] >> 16, j = place[u] & 0xffff;
-            const TilePart wanted = corner   ? TilePart::kCorner
-                                    : i == j ? TilePart::kLower
-                                             : TilePart::kAll;
-            const int tile = kTile * (kShort ? line : 1);
-            const SharedAddress rows = stage + (i * tile + left) * kFloat;
-            const SharedAddress columns = stage + (j * tile + right) * kFloat;
+      for (int u = 0; u < kUnits; ++u) {
+        if (first + u * kWarps + warp >= num_tiles) continue;
+        ComputeAnew(place[u]);
+        const int i = place[u] >> 16, j = place[u] & 0xffff;
+        const TilePart wanted = corner   ? TilePart::kCorner
+                                : i == j ? TilePart::kLower
+                                         : TilePart::kAll;
+        const int tile = kTile * (kShort ? line : 1);
+        const SharedAddress rows = stage + (i * tile + left) * kFloat;
+        const SharedAddress columns = stage + (j * tile + right) * kFloat;
 #pragma unroll
-            for (int k = 0; k < kDepth; k += 16) {
-              const auto fragment = [&](SharedAddress tile, int m) {
-                const int offset = kShort ? m * 16 * line + k / 2 : k * line + m * 8;
-                return LoadFragment<!kShort>(tile + offset * kFloat, Strips::kSecond * kFloat);
-              };
-              MultiplyFragments(
-                  wanted, [&](int m) { return fragment(rows, m); },
-                  [&](int m) { return fragment(columns, m); }, sums[u]);
-            }
-          }
-        });
+        for (int k = 0; k < kDepth; k += 16) {
+          const auto fragment = [&](SharedAddress tile, int m) {
+            const int offset = kShort ? m * 16 * line + k / 2 : k * line + m * 8;
+            return LoadFragment<!kShort>(tile + offset * kFloat, Strips::kSecond * kFloat);
+          };
+          MultiplyFragments(
+              wanted, [&](int m) { return fragment(rows, m); },
+              [&](int m) { return fragment(columns, m); }, sums[u]);
+        }
+      }
+    });
 #pragma unroll
     for (int u = 0; u < kUnits; ++u) {
       if (first + u * kWarps + warp < num_tiles) finish(place[u] >> 16, place[u] & 0xffff, sums[u]);
@@ -189,6 +188,12 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
   const Workspace w = LayOut<kTilesInShared>(
       layout, reinterpret_cast<float*>(shared),
       kTilesInShared ? nullptr : global_tiles + int64_t{blockIdx.x} * layout.system());
+  if constexpr (kShort) {
+    // What lies in a stage's lines beyond a row's is of rows before, and weighs nothing.
+    for (int k = threadIdx.x; k < layout.slots * layout.stage; k += kWarps * kWarpSize) {
+      w.stages[k] = 0.0f;
+    }
+  }
   for (int k = blockIdx.x; k < rows.count; k += gridDim.x) {
     const int32_t row = rows.order[k];
     const Observations observations = ObservationsOf(p, row);
@@ -239,8 +244,14 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     }
     const int32_t solved = rows.order[k];  // again: not worth a register until here
     system.used = kShort ? RowLength(p, solved) : p.factors;
-    Factor<kWarps>(system);
-    Substitute<kWarps>(system);
+    if constexpr (kWarps == 1) {
+      const bool good = SolveTile(system.tiles, system.diagonal, system.pivot_rows, system.rhs,
+                                  system.used, LaneIndex());
+      if (threadIdx.x == 0 && !good) *system.bad_pivots = 1;
+    } else {
+      Factor<kWarps>(system);
+      Substitute<kWarps>(system);
+    }
     if (threadIdx.x == 0 && *system.bad_pivots > 0) {
       rows.failed[atomicAdd(rows.num_failed, 1)] = solved;
     }

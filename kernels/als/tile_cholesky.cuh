@@ -87,6 +87,60 @@ __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* dia
   return good;
 }
 
+// Replaces rhs by the solution of a system of one tile, by one warp: an elimination in registers,
+// lane = row, and the substitution back through what it left there. Rows from `used` on are those
+// of the identity, which need no step. Returns whether all pivots were good; a bad one is taken
+// for 1.
+__device__ __forceinline__ bool SolveTile(const float* tile, const float* diagonal,
+                                          float* pivot_rows, float* rhs, int used, int lane) {
+  float row[kTile];
+#pragma unroll
+  for (int k = 0; k < kTile; k += 4) {
+    const float4 four = *reinterpret_cast<const float4*>(tile + lane * kTileStride + k);
+    row[k] = four.x;
+    row[k + 1] = four.y;
+    row[k + 2] = four.z;
+    row[k + 3] = four.w;
+  }
+  const float floor = PivotFloor(diagonal[lane]);
+  float right = rhs[lane], inverse = 1.0f;
+  bool good = true;
+  // Where at most half of the rows are in use, the right half is zero and stays so.
+  const int last = used > kTile / 2 ? kTile : kTile / 2;
+#pragma unroll
+  for (int c = 0; c < kTile; ++c) {
+    if (c >= used) break;
+    // Two pivot rows in turn: nobody still reads the one that is written. They are columns as well.
+    float* pivot_row = pivot_rows + c % 2 * kTile;
+    pivot_row[lane] = row[c];
+    const bool sound = row[c] > floor;  // false for NaN too; of interest in lane c
+    good &= sound || lane != c;
+    const float root = InverseRoot(__shfl_sync(kAllLanes, sound ? row[c] : 1.0f, c));
+    const float factor = lane > c ? row[c] * root * root : 0.0f;
+    inverse = lane == c ? root * root : inverse;
+    right -= factor * __shfl_sync(kAllLanes, right, c);
+    __syncwarp();
+#pragma unroll
+    for (int k = (c + 1) / 4 * 4; k < kTile; k += 4) {
+      if (k >= last) break;
+      const float4 four = *reinterpret_cast<const float4*>(pivot_row + k);
+      if (k > c) row[k] -= factor * four.x;
+      if (k + 1 > c) row[k + 1] -= factor * four.y;
+      if (k + 2 > c) row[k + 2] -= factor * four.z;
+      row[k + 3] -= factor * four.w;
+    }
+  }
+#pragma unroll
+  for (int c = kTile - 1; c > 0; --c) {
+    if (c >= used) continue;
+    const float solved = __shfl_sync(kAllLanes, right * inverse, c);
+    if (lane < c) right -= row[c] * solved;
+  }
+  rhs[lane] = right * inverse;
+  __syncwarp();
+  return __ballot_sync(kAllLanes, good) == kAllLanes;
+}
+
 // Element `lane` of tile * vector.
 __device__ __forceinline__ float TileTimesVector(const float* tile, const float* vector, int lane) {
   float sum = 0;
