@@ -36,6 +36,7 @@ MMA_PER_TILE = 24  # of one 32 x 32 x 16 product of split halves; on the diagona
 MMA = 16 * 8 * 16  # multiply-adds of one
 CHUNK = 4096  # observations from which on several blocks share a row
 DIAGONAL_CYCLES = 3800  # the chain of one 32 x 32 elimination: 32 steps of about 120 cycles
+PREPARE, WRITE = 200, 150  # instructions of a row before it is gathered, and of a tile's writing
 BACK = 4  # instructions of a step of the substitution in registers
 STRIP = 50  # instructions before the loops over a strip's lines: 16 to 24 to gather, 32 to split
 GATHER_CYCLES = 700  # latency of a gathered chunk, partly hidden by the one before it
@@ -150,7 +151,7 @@ def row_cost(
     rhs = 0 if short else sharing * factors * 8 / 32 * 3
     # A step of the elimination; one tile's is solved without its inverse. Half a tile's takes half
     # of the loads and multiply-adds.
-    one = blocks == 1
+    one, tiles = blocks == 1, blocks * (blocks + 1) / 2
     pivot = code["pivot"] + (BACK if one else 0) - corner * 10
     loads_a_pivot = (9 if one else 22) - corner * 2
     instructions = (
@@ -159,7 +160,9 @@ def row_cost(
         + eights * (code["gather"] + code["split"])
         + strips * STRIP
         + used * pivot
-        + blocks * blocks * 160
+        + PREPARE
+        + tiles * (80 if corner else WRITE)
+        + (0 if one else blocks * blocks * 160)  # substitution
         + final
         + rhs
     )
@@ -169,7 +172,8 @@ def row_cost(
         + eights * (3 * 2 * 4 + (0 if short else 1))  # 32 bytes a lane in, read, written
         + strips * (2 if short else 6) * 4  # 16 bytes a lane of the diagonal, and of sums
         + used * loads_a_pivot
-        + blocks * blocks * 72
+        + tiles * (20 if corner else 50)
+        + ((16 if corner else 32) if one else blocks * blocks * 72)
         + (final + rhs) / 3
     )
     # The elimination's instructions are one warp's, in a chain that is counted for itself.

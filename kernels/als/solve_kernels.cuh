@@ -13,6 +13,12 @@
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
+// Rows of at most 16 observations leave the rest of their one tile alone.
+template <int kWarps, bool kShort>
+__device__ __forceinline__ bool IsCorner(const Observations& row) {
+  return kShort && kWarps == 1 && row.count <= kTile / 2;
+}
+
 // Forms the raw tiles of the row's system (contraction alone) and hands each to
 // finish(tile row, tile column, sum); of those on the diagonal the 16 x 16 right above is not
 // formed. On the long side the right-hand side, D^-1/2 Y'(c p), is formed beside them.
@@ -25,8 +31,7 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
   using Strips = Strips<kDepth, kShort>;
   constexpr int kFloat = sizeof(float);
   const int line = Strips::Line(layout.padded_factors);
-  // Rows of at most 16 observations leave the rest of their tile alone.
-  const bool corner = kShort && kWarps == 1 && row.count <= kTile / 2;
+  const bool corner = IsCorner<kWarps, kShort>(row);
   // Where this lane's row of a fragment's matrices lies; rows of the system stand side by side in a
   // line on the long side.
   const int by_eights = (lane % 8 + lane / 16 * 8) * line + lane / 8 % 2 * 4;
@@ -83,21 +88,35 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
   __syncthreads();
 }
 
-// Adds the identity to an element of a tile, given without it. What is not formed of the tiles on
-// the diagonal mirrors what is.
-__device__ __forceinline__ void FinishElement(const TileSystem& s, int i, int j, int r, int c,
-                                              float value) {
-  constexpr int kHalf = kTile / 2;
+// Writes a tile of the system: the sum, with scale(row, column, pair) of each two elements, and the
+// identity. Of a tile on the diagonal, what is not formed mirrors what is. `blocks`: as many of its
+// 8 x 8 blocks a side are in use.
+template <bool kDiagonal, typename Scale>
+__device__ __forceinline__ void WriteTile(const TileSystem& s, int i, int j, const TileSum& sum,
+                                          int blocks, Scale scale) {
+  const int lane = LaneIndex(), row = lane / 4, column = lane % 4 * 2;
   float* tile = s.tiles + TileIndex(i, j) * kTileFloats;
-  if (i == j) {
-    if (r < kHalf && c >= kHalf) return;
-    if (r >= kHalf && c < kHalf) tile[c * kTileStride + r] = value;
-    if (r == c) {
-      value += 1.0f;
-      s.diagonal[i * kTile + r] = value;
+#pragma unroll
+  for (int r = 0; r < 4; ++r) {
+    if (r >= blocks) break;
+#pragma unroll
+    for (int c = 0; c < 4; ++c) {
+      if (kDiagonal && r < 2 && c >= 2) continue;
+      if (c >= blocks) break;
+      const float* pair = &sum.part[r / 2][c][r % 2 * 2];
+      float2 value = scale(r * 8 + row, c * 8 + column, float2{pair[0], pair[1]});
+      if (kDiagonal && r == c) {
+        float* diagonal = s.diagonal + i * kTile + r * 8 + row;
+        if (row == column) *diagonal = value.x += 1.0f;
+        if (row == column + 1) *diagonal = value.y += 1.0f;
+      }
+      *reinterpret_cast<float2*>(tile + TilePlace(r * 8 + row, c * 8 + column)) = value;
+      if (kDiagonal && r >= 2 && c < 2) {
+        tile[TilePlace(c * 8 + column, r * 8 + row)] = value.x;
+        tile[TilePlace(c * 8 + column + 1, r * 8 + row)] = value.y;
+      }
     }
   }
-  tile[r * kTileStride + c] = value;
 }
 
 // Fills what every row needs before its system is formed. Ends with a barrier.
@@ -175,8 +194,51 @@ __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations
   }
 }
 
-// Blocks that registers must leave room for on a multiprocessor.
-constexpr int MinBlocks(int warps) { return warps == 1 ? 16 : warps <= 4 ? 4 : warps <= 5 ? 3 : 1; }
+// Adds up the chunks of the k-th row of the list in their order: hands each tile's sum to
+// finish(tile row, tile column, sum), and puts that of the right-hand sides in its place.
+template <int kWarps, typename Finish>
+__device__ __forceinline__ void SumChunks(const ChunkSums& chunks, int k, const TileSystem& system,
+                                          Finish finish) {
+  const int64_t base = chunks.chunk_begin[0];
+  const int first = Agreed(static_cast<int>(chunks.chunk_begin[k] - base));
+  const int last = Agreed(static_cast<int>(chunks.chunk_begin[k + 1] - base));
+  const int num_tiles = NumTiles(system.blocks), lane = LaneIndex();
+#pragma unroll 1
+  for (int tile = WarpIndex(); tile < num_tiles; tile += kWarps) {
+    TileSum sum;
+    Clear(sum);
+#pragma unroll 1
+    for (int chunk = first; chunk < last; ++chunk) {
+      const float* raw = chunks.sums + chunk * chunks.stride + tile * kTileFloats;
+      ForEachPair(sum, lane, [&](int r, int c, float* pair) {
+        const float2 part = *reinterpret_cast<const float2*>(raw + TilePlace(r, c));
+        pair[0] += part.x;
+        pair[1] += part.y;
+      });
+    }
+    const int i = TileRow(tile);
+    finish(i, tile - TileIndex(i, 0), sum);
+  }
+  for (int e = threadIdx.x; e < system.blocks * kTile; e += kWarps * kWarpSize) {
+    float sum = 0;
+    for (int chunk = first; chunk < last; ++chunk) {
+      sum += chunks.sums[chunk * chunks.stride + num_tiles * kTileFloats + e];
+    }
+    system.rhs[e] = sum;
+  }
+  __syncthreads();
+}
+
+// Blocks that registers must leave room for on a multiprocessor: no more of five warps than its
+// shared memory has room for.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+inline constexpr int kBlocksOfFiveWarps = 2;
+#else
+inline constexpr int kBlocksOfFiveWarps = 3;
+#endif
+constexpr int MinBlocks(int warps) {
+  return warps == 1 ? 16 : warps <= 4 ? 4 : warps <= 5 ? kBlocksOfFiveWarps : 1;
+}
 
 // Solves the rows of a list, a block a row, blocks taking every gridDim.x-th row.
 // Where the tiles lie is known when compiling, or every access to them would be a generic one.
@@ -207,40 +269,26 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     TileSystem system = w.system;
     system.blocks = order / kTile;
     PrepareRow<kWarps, kShort>(p, observations, row, order, layout, w);
+    const auto write = [&](int i, int j, const TileSum& sum) {
+      const int blocks = IsCorner<kWarps, kShort>(observations) ? 2 : 4;
+      const float square = kShort ? 1.0f : w.half->inverse * w.half->inverse;
+      const auto scale = [&](int r, int c, float2 raw) -> float2 {
+        if constexpr (!kShort) return {raw.x * square, raw.y * square};
+        const float own = w.scale[i * kTile + r];
+        const float2 other = *reinterpret_cast<const float2*>(w.scale + j * kTile + c);
+        return {raw.x * own * other.x, raw.y * own * other.y};
+      };
+      if (kWarps == 1 || i == j) {
+        WriteTile<true>(system, i, j, sum, blocks, scale);
+      } else {
+        WriteTile<false>(system, i, j, sum, blocks, scale);
+      }
+    };
     if (!kShort && chunks.chunk_begin != nullptr) {
-      // Added in the order of the chunks.
-      const int64_t base = chunks.chunk_begin[0];
-      const int first = Agreed(static_cast<int>(chunks.chunk_begin[k] - base));
-      const int last = Agreed(static_cast<int>(chunks.chunk_begin[k + 1] - base));
-      const int num_tiles = NumTiles(system.blocks);
-      for (int i = 0; i < system.blocks; ++i) {
-        for (int j = 0; j <= i; ++j) {
-          for (int e = threadIdx.x; e < kTile * kTile; e += kWarps * kWarpSize) {
-            const int r = e / kTile, c = e % kTile;
-            const float* raw = chunks.sums + TileIndex(i, j) * kTileFloats + r * kTileStride + c;
-            float sum = 0;
-            for (int chunk = first; chunk < last; ++chunk) sum += raw[chunk * chunks.stride];
-            FinishElement(system, i, j, r, c, sum * w.half->inverse * w.half->inverse);
-          }
-        }
-      }
-      for (int e = threadIdx.x; e < order; e += kWarps * kWarpSize) {
-        float sum = 0;
-        for (int chunk = first; chunk < last; ++chunk) {
-          sum += chunks.sums[chunk * chunks.stride + num_tiles * kTileFloats + e];
-        }
-        system.rhs[e] = sum;
-      }
-      __syncthreads();
+      SumChunks<kWarps>(chunks, k, system, write);
     } else {
-      FormTiles<kWarps, kUnits, kDepth, kShort, !kTilesInShared>(
-          p, observations, layout, w, order, [&](int i, int j, const TileSum& sum) {
-            ForEachElement(sum, LaneIndex(), [&](int r, int c, float raw) {
-              const float value = kShort ? raw * w.scale[i * kTile + r] * w.scale[j * kTile + c]
-                                         : raw * w.half->inverse * w.half->inverse;
-              FinishElement(system, i, j, r, c, value);
-            });
-          });
+      FormTiles<kWarps, kUnits, kDepth, kShort, !kTilesInShared>(p, observations, layout, w, order,
+                                                                 write);
     }
     const int32_t solved = rows.order[k];  // again: not worth a register until here
     system.used = kShort ? RowLength(p, solved) : p.factors;
@@ -275,8 +323,9 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     float* sums = chunks.sums + k * chunks.stride;
     FormTiles<kWarps, kUnits, kDepth, false, (kWarps * kUnits > 10)>(
         p, observations, layout, w, order, [&](int i, int j, const TileSum& sum) {
-          ForEachElement(sum, LaneIndex(), [&](int r, int c, float value) {
-            sums[TileIndex(i, j) * kTileFloats + r * kTileStride + c] = value;
+          ForEachPair(sum, LaneIndex(), [&](int r, int c, const float* pair) {
+            *reinterpret_cast<float2*>(sums + TileIndex(i, j) * kTileFloats + TilePlace(r, c)) = {
+                pair[0], pair[1]};
           });
         });
     for (int e = threadIdx.x; e < order; e += kWarps * kWarpSize) {

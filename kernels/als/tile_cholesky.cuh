@@ -36,7 +36,7 @@ __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* dia
   float row[kTile];
 #pragma unroll
   for (int k = 0; k < kTile; k += 4) {
-    const float4 four = *reinterpret_cast<const float4*>(tile + lane * kTileStride + k);
+    const float4 four = *reinterpret_cast<const float4*>(tile + TilePlace(lane, k));
     row[k] = four.x;
     row[k + 1] = four.y;
     row[k + 2] = four.z;
@@ -79,7 +79,7 @@ __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* dia
   }
 #pragma unroll
   for (int k = 0; k < kTile; k += 4) {
-    *reinterpret_cast<float4*>(tile + lane * kTileStride + k) = {
+    *reinterpret_cast<float4*>(tile + TilePlace(lane, k)) = {
         k <= lane ? row[k] * scale : 0.0f, k + 1 <= lane ? row[k + 1] * scale : 0.0f,
         k + 2 <= lane ? row[k + 2] * scale : 0.0f, k + 3 <= lane ? row[k + 3] * scale : 0.0f};
   }
@@ -93,10 +93,13 @@ __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* dia
 // for 1.
 __device__ __forceinline__ bool SolveTile(const float* tile, const float* diagonal,
                                           float* pivot_rows, float* rhs, int used, int lane) {
-  float row[kTile];
+  // Where at most half of the rows are in use, the others and their columns are left alone.
+  const int last = used > kTile / 2 ? kTile : kTile / 2;
+  float row[kTile] = {};
 #pragma unroll
   for (int k = 0; k < kTile; k += 4) {
-    const float4 four = *reinterpret_cast<const float4*>(tile + lane * kTileStride + k);
+    if (k >= last) break;
+    const float4 four = *reinterpret_cast<const float4*>(tile + TilePlace(lane, k));
     row[k] = four.x;
     row[k + 1] = four.y;
     row[k + 2] = four.z;
@@ -105,8 +108,6 @@ __device__ __forceinline__ bool SolveTile(const float* tile, const float* diagon
   const float floor = PivotFloor(diagonal[lane]);
   float right = rhs[lane], inverse = 1.0f;
   bool good = true;
-  // Where at most half of the rows are in use, the right half is zero and stays so.
-  const int last = used > kTile / 2 ? kTile : kTile / 2;
 #pragma unroll
   for (int c = 0; c < kTile; ++c) {
     if (c >= used) break;
@@ -146,7 +147,7 @@ __device__ __forceinline__ float TileTimesVector(const float* tile, const float*
   float sum = 0;
 #pragma unroll 2
   for (int c = 0; c < kTile; c += 4) {
-    const float4 left = *reinterpret_cast<const float4*>(tile + lane * kTileStride + c);
+    const float4 left = *reinterpret_cast<const float4*>(tile + TilePlace(lane, c));
     const float4 right = *reinterpret_cast<const float4*>(vector + c);
     sum += left.x * right.x + left.y * right.y + left.z * right.z + left.w * right.w;
   }
@@ -158,7 +159,7 @@ __device__ __forceinline__ float TransposedTileTimesVector(const float* tile, co
                                                            int lane) {
   float sum = 0;
 #pragma unroll 8
-  for (int r = 0; r < kTile; ++r) sum += tile[r * kTileStride + lane] * vector[r];
+  for (int r = 0; r < kTile; ++r) sum += tile[TilePlace(r, lane)] * vector[r];
   return sum;
 }
 
@@ -184,8 +185,11 @@ __device__ __forceinline__ void Factor(const TileSystem& s) {
         MultiplyTiles(s.tiles + TileIndex(i, k) * kTileFloats, factor.scale,
                       s.tiles + TileIndex(j, k) * kTileFloats, factor.scale, lane, sum);
       }
-      ForEachElement(sum, lane, [&](int r, int c, float value) {
-        tile[r * kTileStride + c] -= value * factor.inverse * factor.inverse;
+      ForEachPair(sum, lane, [&](int r, int c, const float* pair) {
+        auto* to = reinterpret_cast<float2*>(tile + TilePlace(r, c));
+        const float2 old = *to;
+        *to = {old.x - pair[0] * factor.inverse * factor.inverse,
+               old.y - pair[1] * factor.inverse * factor.inverse};
       });
     }
     __syncthreads();
@@ -201,8 +205,9 @@ __device__ __forceinline__ void Factor(const TileSystem& s) {
       Clear(sum);
       MultiplyTiles(tile, entry.scale, diagonal, inverse.scale, lane, sum);
       __syncwarp();
-      ForEachElement(sum, lane, [&](int r, int c, float value) {
-        tile[r * kTileStride + c] = value * entry.inverse * inverse.inverse;
+      ForEachPair(sum, lane, [&](int r, int c, const float* pair) {
+        *reinterpret_cast<float2*>(tile + TilePlace(r, c)) = {
+            pair[0] * entry.inverse * inverse.inverse, pair[1] * entry.inverse * inverse.inverse};
       });
     }
     __syncthreads();
