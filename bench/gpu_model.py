@@ -162,7 +162,7 @@ def row_cost(
         + used * pivot
         + PREPARE
         + tiles * (80 if corner else WRITE)
-        + (0 if one else blocks * blocks * 160)  # substitution
+        + (0 if one else blocks * blocks * 120)  # substitution
         + final
         + rhs
     )
@@ -173,7 +173,7 @@ def row_cost(
         + strips * (2 if short else 6) * 4  # 16 bytes a lane of the diagonal, and of sums
         + used * loads_a_pivot
         + tiles * (20 if corner else 50)
-        + ((16 if corner else 32) if one else blocks * blocks * 72)
+        + ((16 if corner else 32) if one else blocks * blocks * 56)
         + (final + rhs) / 3
     )
     # The elimination's instructions are one warp's, in a chain that is counted for itself.

@@ -158,8 +158,12 @@ __device__ __forceinline__ float TileTimesVector(const float* tile, const float*
 __device__ __forceinline__ float TransposedTileTimesVector(const float* tile, const float* vector,
                                                            int lane) {
   float sum = 0;
-#pragma unroll 8
-  for (int r = 0; r < kTile; ++r) sum += tile[TilePlace(r, lane)] * vector[r];
+#pragma unroll 2
+  for (int r = 0; r < kTile; r += 4) {
+    const float4 four = *reinterpret_cast<const float4*>(vector + r);
+    sum += tile[TilePlace(r, lane)] * four.x + tile[TilePlace(r + 1, lane)] * four.y +
+           tile[TilePlace(r + 2, lane)] * four.z + tile[TilePlace(r + 3, lane)] * four.w;
+  }
   return sum;
 }
 
