@@ -5,7 +5,7 @@
 
 #include <limits>
 
-#include "kernels/als/row_gather.cuh"
+#include "kernels/als/row_problem.cuh"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 

@@ -1,0 +1,157 @@
+// What the row solver's kernels share: the problem, and how a launch lays out a block's shared
+// memory.
+#ifndef PENCHANT_KERNELS_ALS_ROW_PROBLEM_CUH_
+#define PENCHANT_KERNELS_ALS_ROW_PROBLEM_CUH_
+
+#include <utility>
+
+#include "kernels/als/row_plan.h"
+#include "kernels/als/tile_cholesky.cuh"
+
+namespace penchant::PENCHANT_CUDA_NAMESPACE {
+
+// What all rows of a half-iteration share.
+struct RowProblem {
+  const float* table;  // fixed side, rotated
+  int stride;          // floats between its rows, zero-padded
+  int factors;
+  const double* eigenvalues;
+  const int64_t* offsets;
+  const int32_t* indices;
+  const float* values;   // null: all ones
+  const float* lambda;   // a row of the solved side
+  const float* largest;  // largest |value| a row; null where `values` is
+  float alpha;
+  float unobserved_weight;
+  float* out;  // stride as the table's
+};
+
+// Rows order[0, count), and where those are listed that need another solver.
+struct RowList {
+  const int32_t* order;
+  int count;
+  int32_t* failed;  // ill-conditioned for float32
+  int* num_failed;
+};
+
+inline constexpr int kStripSums = 8 * kWarpSize;  // floats of a warp's sums over a strip
+
+// What a launch decides about shared memory; sizes in floats.
+struct SolveLayout {
+  int order;           // of the largest system, a multiple of 32
+  int padded_factors;  // a multiple of 32
+  int slots;           // stages of gathered data
+  int stage;           // floats of one
+  int strip_bits;      // 2^strip_bits warps share a strip (long side)
+  bool system_in_shared;
+
+  // Where the block's arrays begin (Workspace), in floats: constants, which take no registers.
+  int scale, rhs, diagonal, pivot_rows, bad_pivots, half, stages, confidences, rhs_parts, tiles;
+  int floats;  // of all
+
+  __host__ __device__ int system() const { return NumTiles(order / kTile) * kTileFloats; }
+
+  void Place(int depth, bool long_side) {
+    int end = padded_factors;  // the factors' diagonal
+    const auto next = [&end](int size) { return std::exchange(end, end + size); };
+    scale = next(order);
+    rhs = next(order);
+    diagonal = next(order);
+    pivot_rows = next(2 * kTile);
+    bad_pivots = next(2);
+    half = next(2);
+    stages = next(slots * stage);
+    confidences = next(long_side ? slots * depth * 2 : 0);
+    rhs_parts = next(long_side ? (padded_factors / kTile << strip_bits) * kStripSums : 0);
+    tiles = next(system_in_shared ? system() : 0);
+    floats = end;
+  }
+};
+
+// Partial sums of long rows: for every chunk the raw tiles, then the raw right-hand side.
+struct ChunkSums {
+  const RowChunk* chunks;
+  const int64_t* chunk_begin;  // of the k-th row of the list; null: rows are not in chunks
+  float* sums;
+  int64_t stride;  // floats between chunks
+};
+
+// A row, or a stretch of one: some of the problem's observations.
+struct Observations {
+  int64_t begin;
+  int count;  // distinct 32-bit ids: fewer than 2^31
+};
+
+// The table's row that observation j is about, and its confidence.
+__device__ __forceinline__ const float* TableRow(const RowProblem& p, const Observations& o,
+                                                 int j) {
+  return p.table + int64_t{p.indices[o.begin + j]} * p.stride;
+}
+__device__ __forceinline__ float Weight(const RowProblem& p, const Observations& o, int j) {
+  return p.values != nullptr ? p.alpha * fabsf(p.values[o.begin + j]) : p.alpha;
+}
+// c p = w0 + w for a liked item, 0 for a disliked one.
+__device__ __forceinline__ float Target(const RowProblem& p, const Observations& o, int j,
+                                        float weight) {
+  return p.values == nullptr || p.values[o.begin + j] > 0 ? p.unobserved_weight + weight : 0.0f;
+}
+
+__device__ __forceinline__ int RowLength(const RowProblem& p, int32_t row) {
+  return static_cast<int>(p.offsets[row + 1] - p.offsets[row]);
+}
+
+__device__ __forceinline__ Observations ObservationsOf(const RowProblem& p, int32_t row) {
+  return {p.offsets[row], RowLength(p, row)};
+}
+
+// The scale of a row's elements: those of Y D^-1/2 (short side), of W^1/2 Y D^-1/2 (long side).
+// The largest eigenvalue e bounds all of Y^2, and e / (w0 e + lambda) all of Y^2 D^-1.
+template <bool kShort>
+__device__ __forceinline__ HalfScale RowScale(const RowProblem& p, int32_t row) {
+  const float largest = static_cast<float>(p.eigenvalues[0]);
+  const float inverse = rsqrtf(p.unobserved_weight * largest + p.lambda[row]);
+  float square = largest * inverse * inverse;
+  if constexpr (!kShort) square *= p.alpha * (p.largest != nullptr ? p.largest[row] : 1.0f);
+  return HalfScaleFor(square);
+}
+
+// Of an observation of the long side.
+struct Confidence {
+  float root;    // W^1/2, scaled for halves
+  float target;  // c p W^-1/2, unscaled
+};
+
+// The block's shared memory. Stages hold gathered rows of the table, as floats while they arrive,
+// then split into halves (tile_product.cuh); beside each lie the confidences of its observations
+// (long side).
+struct Workspace {
+  float* diagonal;  // D^-1/2, scaled for halves on the short side; 0 in the padding
+  float* scale;     // of the system's rows: W^1/2, unscaled (short side)
+  float* stages;
+  Confidence* confidences;
+  float* rhs_parts;  // of the right-hand side, of every lane of the strips' warps
+  HalfScale* half;   // of the row: not worth registers
+  TileSystem system;
+};
+
+template <bool kTilesInShared>
+__device__ __forceinline__ Workspace LayOut(const SolveLayout& layout, float* shared,
+                                            float* global_tiles) {
+  Workspace w;
+  w.diagonal = shared;
+  w.scale = shared + layout.scale;
+  w.stages = shared + layout.stages;
+  w.confidences = reinterpret_cast<Confidence*>(shared + layout.confidences);
+  w.rhs_parts = shared + layout.rhs_parts;
+  w.half = reinterpret_cast<HalfScale*>(shared + layout.half);
+  w.system.rhs = shared + layout.rhs;
+  w.system.diagonal = shared + layout.diagonal;
+  w.system.pivot_rows = shared + layout.pivot_rows;
+  w.system.bad_pivots = reinterpret_cast<int*>(shared + layout.bad_pivots);
+  w.system.tiles = kTilesInShared ? shared + layout.tiles : global_tiles;
+  return w;
+}
+
+}  // namespace penchant::PENCHANT_CUDA_NAMESPACE
+
+#endif  // PENCHANT_KERNELS_ALS_ROW_PROBLEM_CUH_
