@@ -110,17 +110,17 @@ def code_costs(arch: int) -> dict[str, dict[str, float]]:
         def count(body, *names):
             return sum(operation.split(".")[0] in names for operation in body)
 
-        products = [b for b in blocks if count(b, "HMMA") and count(b, "LDSM")]
+        products = [
+            b for b in blocks if count(b, "LDSM") or (count(b, "HMMA") and not count(b, "LDS"))
+        ]
         updates = [b for b in loops if count(b, "HMMA") == MMA_PER_TILE and not count(b, "LDSM")]
-        splits = [b for b in loops if count(b, "F2FP", "F2F") and not count(b, "HMMA")]
+        splits = [b for b in loops if count(b, "F2FP") and not count(b, "HMMA")]
         gathers = [b for b in loops if count(b, "LDGSTS") == 2]
         # The unrolled elimination: what lies between the reciprocal roots of its 32 pivots.
         roots = [k for k, operation in enumerate(code) if operation.startswith("MUFU.RSQ")]
         gaps = sorted(b - a for a, b in zip(roots, roots[1:]))
         found[kernel] = {
             "product": sum(map(len, products)) / sum(count(b, "HMMA") for b in products),
-            "product LDSM": sum(count(b, "LDSM") for b in products)
-            / sum(count(b, "HMMA") for b in products),
             "update": min(map(len, updates), default=0) / MMA_PER_TILE,
             "update LDS": count(min(updates, key=len, default=[]), "LDS") / MMA_PER_TILE,
             "split": min(map(len, splits)),
