@@ -38,7 +38,8 @@ CHUNK = 4096  # observations from which on several blocks share a row
 DIAGONAL_CYCLES = 3800  # the chain of one 32 x 32 elimination: 32 steps of about 120 cycles
 PREPARE, WRITE = 200, 150  # instructions of a row before it is gathered, and of a tile's writing
 BACK = 4  # instructions of a step of the substitution in registers
-STRIP = 50  # instructions before the loops over a strip's lines: 16 to 24 to gather, 32 to split
+STRIP = 50  # instructions before the loops over a strip's lines: to gather, and to split
+REDUCE = 40  # to sum a strip's part of the right-hand side over lanes
 GATHER_CYCLES = 700  # latency of a gathered chunk, partly hidden by the one before it
 
 
@@ -148,7 +149,7 @@ def row_cost(
     loads = tile_steps * (2 if corner else 4 * blocks + 8 * blocks * (blocks - 1) / 2)  # LDSM
     final = n * factors / 2 / 32 * 11 if short and resident_panel else 0
     final = n * factors / 32 * 6 if short and not resident_panel else final
-    rhs = 0 if short else sharing * factors * 8 / 32 * 3
+    rhs = 0 if short else sharing * factors / 32 * 3
     # A step of the elimination; one tile's is solved without its inverse. Half a tile's takes half
     # of the loads and multiply-adds.
     one, tiles = blocks == 1, blocks * (blocks + 1) / 2
@@ -158,7 +159,7 @@ def row_cost(
         product * code["product"]
         + update * code["update"]
         + eights * (code["gather"] + code["split"])
-        + strips * STRIP
+        + strips * (STRIP if short else STRIP + REDUCE)
         + used * pivot
         + PREPARE
         + tiles * (80 if corner else WRITE)
@@ -170,7 +171,7 @@ def row_cost(
         loads * 4  # four 8 x 8 matrices of 16-byte rows
         + update * code["update LDS"] * 2  # 64 bits a lane
         + eights * (3 * 2 * 4 + (0 if short else 1))  # 32 bytes a lane in, read, written
-        + strips * (2 if short else 6) * 4  # 16 bytes a lane of the diagonal, and of sums
+        + strips * (8 if short else 17)  # 32 bytes a lane of the diagonal; shuffles and sums
         + used * loads_a_pivot
         + tiles * (20 if corner else 50)
         + ((16 if corner else 32) if one else blocks * blocks * 56)

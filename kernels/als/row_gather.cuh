@@ -105,15 +105,33 @@ __device__ __forceinline__ void Gather(const RowProblem& p, const Observations& 
   CommitCopies();
 }
 
-// The parts of the right-hand side that the `part`-th of a strip's warps sums up: every lane's over
-// its unit's first four columns, then every lane's over the others.
+// The parts of the right-hand side that the `part`-th of a strip's warps sums up: one a column.
 __device__ __forceinline__ float* RhsParts(const SolveLayout& layout, const Workspace& w, int strip,
                                            int part) {
-  return w.rhs_parts + ((strip << layout.strip_bits) + part) * kStripSums;
+  return w.rhs_parts + ((strip << layout.strip_bits) + part) * kTile;
+}
+
+// Sums eight columns over the eight lanes that split the same unit: halves of what is left go to
+// the lane that keeps them. Adds each lane's one column to `parts` of the strip.
+__device__ __forceinline__ void AddToRhsParts(const float (&sums)[8], int lane, float* parts) {
+  float left[8];
+#pragma unroll
+  for (int e = 0; e < 8; ++e) left[e] = sums[e];
+#pragma unroll
+  for (int count = 4; count > 0; count /= 2) {
+    const bool upper = (lane & 4 * count) != 0;
+#pragma unroll
+    for (int e = 0; e < count; ++e) {
+      const float sent = upper ? left[e] : left[count + e];
+      const float kept = upper ? left[count + e] : left[e];
+      left[e] = kept + __shfl_xor_sync(kAllLanes, sent, 4 * count);
+    }
+  }
+  parts[lane % 4 * 8 + lane / 16 * 4 + lane / 8 % 2 * 2 + lane / 4 % 2] += left[0];
 }
 
 // Scales the floats of chunk `c` that this warp copied, and splits them into halves. On the long
-// side they are added to the lane's parts of the right-hand side too.
+// side they are added to the warp's parts of the right-hand side too.
 template <int kWarps, int kDepth, bool kShort>
 __device__ __forceinline__ void SplitOwnCopies(const Observations& row, const SolveLayout& layout,
                                                const Workspace& w, int c) {
@@ -130,13 +148,7 @@ __device__ __forceinline__ void SplitOwnCopies(const Observations& row, const So
     const auto* diagonal = reinterpret_cast<const float4*>(
         w.diagonal + (kShort ? c * kDepth : strip * kTile) + unit * 8);
     const float4 d[2] = {diagonal[0], diagonal[1]};
-    float4 sums[2] = {};
-    auto* parts =
-        reinterpret_cast<float4*>(RhsParts(layout, w, strip, own.line / Strips::kLines)) + lane;
-    if constexpr (!kShort) {
-      sums[0] = parts[0];
-      sums[1] = parts[kWarpSize];
-    }
+    float sums[8] = {};
 #pragma unroll 1
     for (int first = own.line; first < own.lines; first += own.line_step) {
       float* at = stage + first * floats + strip * kTile;
@@ -153,18 +165,17 @@ __device__ __forceinline__ void SplitOwnCopies(const Observations& row, const So
         SplitPair(y.x, y.y, high[2 * half], low[2 * half]);
         SplitPair(y.z, y.w, high[2 * half + 1], low[2 * half + 1]);
         if constexpr (!kShort) {
-          sums[half].x += confidence.target * y.x;
-          sums[half].y += confidence.target * y.y;
-          sums[half].z += confidence.target * y.z;
-          sums[half].w += confidence.target * y.w;
+          sums[4 * half] += confidence.target * y.x;
+          sums[4 * half + 1] += confidence.target * y.y;
+          sums[4 * half + 2] += confidence.target * y.z;
+          sums[4 * half + 3] += confidence.target * y.w;
         }
       }
       *reinterpret_cast<uint4*>(at) = {high[0], high[1], high[2], high[3]};
       *reinterpret_cast<uint4*>(at + Strips::kSecond) = {low[0], low[1], low[2], low[3]};
     }
     if constexpr (!kShort) {
-      parts[0] = sums[0];
-      parts[kWarpSize] = sums[1];
+      AddToRhsParts(sums, lane, RhsParts(layout, w, strip, own.line / Strips::kLines));
     }
   }
 }
@@ -174,8 +185,7 @@ template <int kWarps, int kDepth>
 __device__ __forceinline__ void ClearOwnRhsParts(const SolveLayout& layout, const Workspace& w) {
   const StageShare own = OwnShare<kWarps, kDepth, false>(layout, kDepth);
   for (int strip = own.strip; strip < own.strips; strip += own.strip_step) {
-    float* parts = RhsParts(layout, w, strip, own.line / Strips<kDepth, false>::kLines);
-    for (int i = LaneIndex(); i < kStripSums; i += kWarpSize) parts[i] = 0.0f;
+    RhsParts(layout, w, strip, own.line / Strips<kDepth, false>::kLines)[LaneIndex()] = 0.0f;
   }
   __syncwarp();
 }
@@ -184,8 +194,7 @@ __device__ __forceinline__ void ClearOwnRhsParts(const SolveLayout& layout, cons
 __device__ __forceinline__ float SumRhsParts(const SolveLayout& layout, const Workspace& w, int k) {
   float sum = 0.0f;
   for (int part = 0; part < 1 << layout.strip_bits; ++part) {
-    const float* parts = RhsParts(layout, w, k / kTile, part) + k % 8 / 4 * (kStripSums / 2);
-    for (int lane = k % kTile / 8; lane < kWarpSize; lane += 4) sum += parts[lane * 4 + k % 4];
+    sum += RhsParts(layout, w, k / kTile, part)[k % kTile];
   }
   return sum;
 }

@@ -34,8 +34,6 @@ struct RowList {
   int* num_failed;
 };
 
-inline constexpr int kStripSums = 8 * kWarpSize;  // floats of a warp's sums over a strip
-
 // What a launch decides about shared memory; sizes in floats.
 struct SolveLayout {
   int order;           // of the largest system, a multiple of 32
@@ -62,7 +60,7 @@ struct SolveLayout {
     half = next(2);
     stages = next(slots * stage);
     confidences = next(long_side ? slots * depth * 2 : 0);
-    rhs_parts = next(long_side ? (padded_factors / kTile << strip_bits) * kStripSums : 0);
+    rhs_parts = next(long_side ? padded_factors << strip_bits : 0);
     tiles = next(system_in_shared ? system() : 0);
     floats = end;
   }
@@ -129,7 +127,7 @@ struct Workspace {
   float* scale;     // of the system's rows: W^1/2, unscaled (short side)
   float* stages;
   Confidence* confidences;
-  float* rhs_parts;  // of the right-hand side, of every lane of the strips' warps
+  float* rhs_parts;  // of the right-hand side, of each of the strips' warps
   HalfScale* half;   // of the row: not worth registers
   TileSystem system;
 };

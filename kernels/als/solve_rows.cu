@@ -73,6 +73,10 @@ struct Launcher {
     layout.system_in_shared = NumTiles(order / kTile) <= kWarps * kUnits &&
                               Bytes(layout) <= context.cuda()->facts().shared_bytes;
     layout.Place(kDepth, !kShort);
+    PENCHANT_REQUIRE(Bytes(layout) <= context.cuda()->facts().shared_bytes, factors,
+                     " factors take ", Bytes(layout), " bytes of a CUDA block's shared memory, of ",
+                     context.cuda()->facts().shared_bytes,
+                     "; ask for fewer factors, or use device=\"cpu\"");
     return layout;
   }
 
