@@ -6,11 +6,14 @@ set(PENCHANT_CUDA_SOURCES
   linalg/finite.cu
   linalg/gram.cu
   linalg/normalize_rows.cu
+  linalg/round_to_bfloat16.cu
   sparse/average_rows.cu
   sparse/csr.cu
   als/loss.cu
   als/row_plan.cu
   als/solve_rows.cu
+  als/solve_rows_bfloat16.cu
+  als/solve_rows_float.cu
   score/gather_rows.cu
   score/ranking_metrics.cu
   score/top_k.cu

@@ -8,6 +8,7 @@ const CudaOps kOps = {
     .gram = Gram,
     .rotate = Rotate,
     .rotate_to_eigenbasis = RotateToEigenbasis,
+    .round_to_bfloat16 = RoundToBfloat16,
     .require_finite = RequireFinite,
     .csr_from_coordinates = CsrFromCoordinates,
     .transpose = Transpose,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/als/solve_rows.h"
+#include "kernels/base/bfloat16.h"
 #include "kernels/base/context.h"
 #include "kernels/linalg/eigenbasis.h"
 #include "kernels/score/ranking_metrics.h"
@@ -22,6 +23,7 @@ struct CudaOps {
   std::vector<double> (*gram)(Context&, MatrixView<const float>);
   void (*rotate)(Context&, MatrixView<const float> rotation, MatrixView<float> table);
   Eigenbasis (*rotate_to_eigenbasis)(Context&, MatrixView<float>);
+  void (*round_to_bfloat16)(Context&, MatrixView<float>, Bfloat16* packed);
   void (*require_finite)(Context&, MatrixView<const float>, const std::string& what);
   // sparse
   DeviceCsr (*csr_from_coordinates)(Context&, const Coordinates&, int64_t rows, int64_t cols,

@@ -10,6 +10,7 @@ namespace penchant::PENCHANT_CUDA_NAMESPACE {
 std::vector<double> Gram(Context&, MatrixView<const float>);
 void Rotate(Context&, MatrixView<const float> rotation, MatrixView<float> table);
 Eigenbasis RotateToEigenbasis(Context&, MatrixView<float>);
+void RoundToBfloat16(Context&, MatrixView<float>, Bfloat16* packed);
 void RequireFinite(Context&, MatrixView<const float>, const std::string& what);
 DeviceCsr CsrFromCoordinates(Context&, const Coordinates&, int64_t rows, int64_t cols, Duplicates,
                              int64_t* merged);

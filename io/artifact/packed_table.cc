@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "io/artifact/half_float.h"
+#include "io/artifact/float16.h"
 #include "io/artifact/panel_decoder.h"
+#include "kernels/base/bfloat16.h"
 #include "kernels/base/errors.h"
 
 namespace penchant {
@@ -211,7 +212,7 @@ void PackedTableView::Row(int64_t i, float* out) const {
         break;
       case FactorType::kBfloat16:
         std::memcpy(&half, code, 2);
-        out[j] = FromBfloat16(half);
+        out[j] = Bfloat16{half}.value();
         break;
       case FactorType::kInt8:
         out[j] = static_cast<float>(static_cast<int8_t>(*code)) * (scale * columns_[j]);

@@ -5,7 +5,8 @@
 #include <cstring>
 #include <vector>
 
-#include "io/artifact/half_float.h"
+#include "io/artifact/float16.h"
+#include "kernels/base/bfloat16.h"
 #include "kernels/base/errors.h"
 #include "kernels/base/memory.h"
 #include "kernels/cluster/k_means.h"
@@ -92,7 +93,7 @@ void PackRow(const float* values, int64_t i, PackedTable* table) {
         set(ToFloat16(row[k]));
         break;
       case FactorType::kBfloat16:
-        set(ToBfloat16(row[k]));
+        set(Bfloat16::Nearest(row[k]).bits);
         break;
       case FactorType::kInt8:
         set(static_cast<int8_t>(Code(row[k], scale, most)));

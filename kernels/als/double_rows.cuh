@@ -39,7 +39,7 @@ __global__ void SolveInDoubleKernel(RowProblem p, RowList rows, double* scratch,
       return static_cast<double>(Weight(p, seen, static_cast<int>(j)));
     };
     const auto factor = [&](int64_t j, int64_t k) {
-      return static_cast<double>(TableRow(p, seen, static_cast<int>(j))[k]);
+      return static_cast<double>(TableRow<float>(p, seen, static_cast<int>(j))[k]);
     };
     for (int64_t e = threadIdx.x; e < m * m; e += blockDim.x) {
       const int64_t i = e / m, j = e % m;

@@ -9,7 +9,8 @@ namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
 // How the gathered rows lie in a stage, a line each: in strips of kWidth columns, of which every
 // eight are a unit. While floats arrive, the units' first fours lie in a strip's first half, one
-// after the other, and their second fours in the other; split, their highs and their lows.
+// after the other, and their second fours in the other; split, their highs and their lows. Units
+// of bfloat16 arrive whole where their highs will be.
 // Copies and splits are shared out by warps, kLines strips below each other at a time, so that the
 // eight lanes whose 16 bytes move together have all of the banks.
 template <int kDepth, bool kShort>
@@ -24,18 +25,48 @@ struct Strips {
   __host__ __device__ static int Line(int padded_factors) {
     return (kShort ? kDepth : padded_factors) + 4;
   }
-  // The four of a strip that a lane copies, and the line, in each of two turns.
-  __device__ static int CopiedFour(int lane) { return lane % (kWidth / 4); }
-  __device__ static int CopiedLine(int lane, int turn) {
-    return turn * kLines / 2 + lane / 8 + (kWidth == 16 ? lane / 4 % 2 * 4 : 0);
-  }
   // The unit that a lane splits, and its line.
   __device__ static int SplitUnit(int lane) { return lane % (kWidth / 8); }
   __device__ static int SplitLine(int lane) {
     return kWidth == 16 ? lane / 2 % 4 * 2 + lane / 8 % 2 + lane / 16 * 8
                         : lane / 4 % 2 * 4 + lane / 8;
   }
+
+  // What a lane copies in each turn: 16 bytes, from a column of the strip on, to a place in it.
+  // Floats take two turns; a unit of bfloat16 is copied by the lane that splits it.
+  template <typename Element>
+  struct Copies {
+    static constexpr bool kFloats = sizeof(Element) == sizeof(float);
+    static constexpr int kTurns = kFloats ? 2 : 1;
+
+    __device__ static int Column(int lane) {
+      return kFloats ? lane % (kWidth / 4) * 4 : SplitUnit(lane) * 8;
+    }
+    __device__ static int Place(int lane) {
+      const int four = lane % (kWidth / 4);
+      return kFloats ? four % 2 * kSecond + four / 2 * 4 : SplitUnit(lane) * 4;
+    }
+    __device__ static int Line(int lane, int turn) {
+      return kFloats ? turn * kLines / 2 + lane / 8 + (kWidth == 16 ? lane / 4 % 2 * 4 : 0)
+                     : SplitLine(lane);
+    }
+  };
 };
+
+// The eight columns of a unit that arrived at `at`.
+template <typename Element>
+__device__ __forceinline__ void ReadUnit(const float* at, int second, float4 (&unit)[2]) {
+  if constexpr (sizeof(Element) == sizeof(float)) {
+    unit[0] = *reinterpret_cast<const float4*>(at);
+    unit[1] = *reinterpret_cast<const float4*>(at + second);
+  } else {
+    const uint4 pairs = *reinterpret_cast<const uint4*>(at);
+    const auto low = [](uint32_t pair) { return __uint_as_float(pair << 16); };
+    const auto high = [](uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); };
+    unit[0] = {low(pairs.x), high(pairs.x), low(pairs.y), high(pairs.y)};
+    unit[1] = {low(pairs.z), high(pairs.z), low(pairs.w), high(pairs.w)};
+  }
+}
 
 // A warp's share of a stage: every `strip_step`-th strip from `strip` on, and of those every
 // `line_step`-th kLines lines.
@@ -62,26 +93,27 @@ __device__ __forceinline__ int SlotOf(const SolveLayout& layout, int c) {
 
 // Starts gathering chunk `c`: kDepth factors of all observations (short side), or all factors of
 // kDepth observations (long side).
-template <int kWarps, int kDepth, bool kShort>
+template <int kWarps, int kDepth, bool kShort, typename Element>
 __device__ __forceinline__ void Gather(const RowProblem& p, const Observations& row,
                                        const SolveLayout& layout, const Workspace& w, int c) {
   using Strips = Strips<kDepth, kShort>;
-  const int slot = SlotOf(layout, c), lane = LaneIndex(), four = Strips::CopiedFour(lane);
+  using Copies = typename Strips::template Copies<Element>;
+  const int slot = SlotOf(layout, c), lane = LaneIndex();
   const int floats = Strips::Line(layout.padded_factors);
-  const unsigned stride_bytes = p.stride * static_cast<unsigned>(sizeof(float));
+  const unsigned stride_bytes = p.stride * static_cast<unsigned>(sizeof(Element));
   const int32_t* ids = p.indices + row.begin;
-  float* to = w.stages + slot * layout.stage + four % 2 * Strips::kSecond + four / 2 * 4;
+  float* to = w.stages + slot * layout.stage + Copies::Place(lane);
   const StageShare own = OwnShare<kWarps, kDepth, kShort>(layout, row.count);
 #pragma unroll 1
   for (int strip = own.strip; strip < own.strips; strip += own.strip_step) {
-    const int column = (kShort ? c : strip) * Strips::kWidth + four * 4;
+    const int column = (kShort ? c : strip) * Strips::kWidth + Copies::Column(lane);
     const bool inside = column < p.stride;
-    const char* from = reinterpret_cast<const char*>(p.table + (inside ? column : 0));
+    const char* from = reinterpret_cast<const char*>(TableOf<Element>(p) + (inside ? column : 0));
 #pragma unroll 1
     for (int first = own.line; first < own.lines; first += own.line_step) {
 #pragma unroll
-      for (int turn = 0; turn < 2; ++turn) {
-        const int line = first + Strips::CopiedLine(lane, turn);
+      for (int turn = 0; turn < Copies::kTurns; ++turn) {
+        const int line = first + Copies::Line(lane, turn);
         const int j = kShort ? line : c * kDepth + line;
         const bool there = inside && j < row.count;
         const unsigned id = there ? ids[j] : 0;
@@ -132,7 +164,7 @@ __device__ __forceinline__ void AddToRhsParts(const float (&sums)[8], int lane, 
 
 // Scales the floats of chunk `c` that this warp copied, and splits them into halves. On the long
 // side they are added to the warp's parts of the right-hand side too.
-template <int kWarps, int kDepth, bool kShort>
+template <int kWarps, int kDepth, bool kShort, typename Element>
 __device__ __forceinline__ void SplitOwnCopies(const Observations& row, const SolveLayout& layout,
                                                const Workspace& w, int c) {
   using Strips = Strips<kDepth, kShort>;
@@ -154,10 +186,12 @@ __device__ __forceinline__ void SplitOwnCopies(const Observations& row, const So
       float* at = stage + first * floats + strip * kTile;
       Confidence confidence = {1.0f, 0.0f};
       if constexpr (!kShort) confidence = confidences[first];
+      float4 columns[2];
+      ReadUnit<Element>(at, Strips::kSecond, columns);
       uint32_t high[4], low[4];
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        float4 y = *reinterpret_cast<const float4*>(at + half * Strips::kSecond);
+        float4 y = columns[half];
         y.x *= d[half].x * confidence.root;
         y.y *= d[half].y * confidence.root;
         y.z *= d[half].z * confidence.root;
@@ -212,22 +246,22 @@ __device__ __forceinline__ float2 ReadPair(const float* line, int column) {
 
 // Calls visit(chunk, slot) for every chunk of the gathered and split row, with the next one on its
 // way. Every visit is between barriers.
-template <int kWarps, int kDepth, bool kShort, typename Visit>
+template <int kWarps, int kDepth, bool kShort, typename Element, typename Visit>
 __device__ __forceinline__ void ForEachChunk(const RowProblem& p, const Observations& row,
                                              const SolveLayout& layout, const Workspace& w,
                                              Visit visit) {
   const int chunks = kShort ? layout.padded_factors / kDepth : (row.count + kDepth - 1) / kDepth;
-  Gather<kWarps, kDepth, kShort>(p, row, layout, w, 0);
+  Gather<kWarps, kDepth, kShort, Element>(p, row, layout, w, 0);
   if constexpr (!kShort)
     __syncthreads();  // the confidences; those of later chunks have time enough
   for (int c = 0; c < chunks; ++c) {
     if (c + 1 < chunks) {
-      Gather<kWarps, kDepth, kShort>(p, row, layout, w, c + 1);
+      Gather<kWarps, kDepth, kShort, Element>(p, row, layout, w, c + 1);
       WaitForCopies<1>();
     } else {
       WaitForCopies<0>();
     }
-    SplitOwnCopies<kWarps, kDepth, kShort>(row, layout, w, c);
+    SplitOwnCopies<kWarps, kDepth, kShort, Element>(row, layout, w, c);
     __syncthreads();
     visit(c, SlotOf(layout, c));
     __syncthreads();

@@ -7,13 +7,15 @@
 
 #include "kernels/als/row_plan.h"
 #include "kernels/als/tile_cholesky.cuh"
+#include "kernels/base/bfloat16.h"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
 // What all rows of a half-iteration share.
 struct RowProblem {
-  const float* table;  // fixed side, rotated
-  int stride;          // floats between its rows, zero-padded
+  const float* table;      // fixed side, rotated
+  const Bfloat16* packed;  // the same, or null
+  int stride;              // elements between rows of both, zero-padded
   int factors;
   const double* eigenvalues;
   const int64_t* offsets;
@@ -33,6 +35,12 @@ struct RowList {
   int32_t* failed;  // ill-conditioned for float32
   int* num_failed;
 };
+
+// Launches what solves the rows of a plan, with the table read in elements of this type: float
+// (solve_rows_float.cu) or Bfloat16 (solve_rows_bfloat16.cu).
+template <typename Element>
+void LaunchRowSolves(Context& context, const RowProblem& problem, const RowList& rows,
+                     const CudaRowPlan& plan);
 
 // What a launch decides about shared memory; sizes in floats.
 struct SolveLayout {
@@ -80,10 +88,23 @@ struct Observations {
   int count;  // distinct 32-bit ids: fewer than 2^31
 };
 
+// The table as kernels of this element type read it.
+template <typename Element>
+__device__ __forceinline__ const Element* TableOf(const RowProblem& p) {
+  if constexpr (sizeof(Element) == sizeof(Bfloat16)) {
+    return p.packed;
+  } else {
+    return p.table;
+  }
+}
+__device__ __forceinline__ float AsFloat(float element) { return element; }
+__device__ __forceinline__ float AsFloat(Bfloat16 element) { return element.value(); }
+
 // The table's row that observation j is about, and its confidence.
-__device__ __forceinline__ const float* TableRow(const RowProblem& p, const Observations& o,
-                                                 int j) {
-  return p.table + int64_t{p.indices[o.begin + j]} * p.stride;
+template <typename Element>
+__device__ __forceinline__ const Element* TableRow(const RowProblem& p, const Observations& o,
+                                                   int j) {
+  return TableOf<Element>(p) + int64_t{p.indices[o.begin + j]} * p.stride;
 }
 __device__ __forceinline__ float Weight(const RowProblem& p, const Observations& o, int j) {
   return p.values != nullptr ? p.alpha * fabsf(p.values[o.begin + j]) : p.alpha;

@@ -22,7 +22,8 @@ __device__ __forceinline__ bool IsCorner(const Observations& row) {
 // Forms the raw tiles of the row's system (contraction alone) and hands each to
 // finish(tile row, tile column, sum); of those on the diagonal the 16 x 16 right above is not
 // formed. On the long side the right-hand side, D^-1/2 Y'(c p), is formed beside them.
-template <int kWarps, int kUnits, int kDepth, bool kShort, bool kInTurns, typename Finish>
+template <int kWarps, int kUnits, int kDepth, bool kShort, typename Element, bool kInTurns,
+          typename Finish>
 __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observations& row,
                                           const SolveLayout& layout, const Workspace& w, int order,
                                           Finish finish) {
@@ -50,7 +51,7 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
       const int i = TileRow(tile < num_tiles ? tile : 0);
       place[u] = i << 16 | (tile - TileIndex(i, 0));
     }
-    ForEachChunk<kWarps, kDepth, kShort>(p, row, layout, w, [&](int, int slot) {
+    ForEachChunk<kWarps, kDepth, kShort, Element>(p, row, layout, w, [&](int, int slot) {
       const SharedAddress stage = SharedAddressOf(w.stages + slot * layout.stage);
 #pragma unroll
       for (int u = 0; u < kUnits; ++u) {
@@ -155,7 +156,7 @@ __device__ __forceinline__ void PrepareRow(const RowProblem& p, const Observatio
 }
 
 // Writes the solved row.
-template <int kWarps, int kDepth, bool kShort>
+template <int kWarps, int kDepth, bool kShort, typename Element>
 __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations& row,
                                          const SolveLayout& layout, const Workspace& w,
                                          float* out) {
@@ -182,7 +183,7 @@ __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations
         float sum = 0;
 #pragma unroll 4
         for (int j = 0; j < row.count; ++j) {
-          sum += w.system.rhs[j] * TableRow(p, row, j)[k];
+          sum += w.system.rhs[j] * AsFloat(TableRow<Element>(p, row, j)[k]);
         }
         out[k] = w.diagonal[k] * w.diagonal[k] * w.half->inverse * sum;
       }
@@ -242,7 +243,7 @@ constexpr int MinBlocks(int warps) {
 
 // Solves the rows of a list, a block a row, blocks taking every gridDim.x-th row.
 // Where the tiles lie is known when compiling, or every access to them would be a generic one.
-template <int kWarps, int kUnits, int kDepth, bool kShort, bool kTilesInShared>
+template <int kWarps, int kUnits, int kDepth, bool kShort, typename Element, bool kTilesInShared>
 __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     SolveRowsKernel(RowProblem p, RowList rows, SolveLayout layout, float* global_tiles,
                     ChunkSums chunks) {
@@ -287,8 +288,8 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     if (!kShort && chunks.chunk_begin != nullptr) {
       SumChunks<kWarps>(chunks, k, system, write);
     } else {
-      FormTiles<kWarps, kUnits, kDepth, kShort, !kTilesInShared>(p, observations, layout, w, order,
-                                                                 write);
+      FormTiles<kWarps, kUnits, kDepth, kShort, Element, !kTilesInShared>(p, observations, layout,
+                                                                          w, order, write);
     }
     const int32_t solved = rows.order[k];  // again: not worth a register until here
     system.used = kShort ? RowLength(p, solved) : p.factors;
@@ -303,14 +304,14 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     if (threadIdx.x == 0 && *system.bad_pivots > 0) {
       rows.failed[atomicAdd(rows.num_failed, 1)] = solved;
     }
-    WriteRow<kWarps, kDepth, kShort>(p, ObservationsOf(p, solved), layout, w,
-                                     p.out + int64_t{solved} * p.stride);
+    WriteRow<kWarps, kDepth, kShort, Element>(p, ObservationsOf(p, solved), layout, w,
+                                              p.out + int64_t{solved} * p.stride);
     __syncthreads();
   }
 }
 
 // Forms the raw partial systems of stretches of long rows, a block a stretch.
-template <int kWarps, int kUnits, int kDepth>
+template <int kWarps, int kUnits, int kDepth, typename Element>
 __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     SumChunksKernel(RowProblem p, SolveLayout layout, int num_chunks, ChunkSums chunks) {
   PENCHANT_SHARED(shared);
@@ -321,7 +322,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     const Observations observations = {p.offsets[chunk.row] + chunk.first, chunk.count};
     PrepareRow<kWarps, false>(p, observations, chunk.row, order, layout, w);
     float* sums = chunks.sums + k * chunks.stride;
-    FormTiles<kWarps, kUnits, kDepth, false, (kWarps * kUnits > 10)>(
+    FormTiles<kWarps, kUnits, kDepth, false, Element, (kWarps * kUnits > 10)>(
         p, observations, layout, w, order, [&](int i, int j, const TileSum& sum) {
           ForEachPair(sum, LaneIndex(), [&](int r, int c, const float* pair) {
             *reinterpret_cast<float2*>(sums + TileIndex(i, j) * kTileFloats + TilePlace(r, c)) = {

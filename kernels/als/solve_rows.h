@@ -12,6 +12,7 @@
 
 #include "kernels/als/als_objective.h"
 #include "kernels/als/row_plan.h"
+#include "kernels/base/bfloat16.h"
 #include "kernels/base/context.h"
 #include "kernels/base/device_memory.h"
 #include "kernels/base/view.h"
@@ -22,6 +23,10 @@ namespace penchant {
 struct FixedSide {
   MatrixView<const float> table;        // rotated; zero padding columns
   const double* eigenvalues = nullptr;  // of table' table, table.cols of them
+  // Null, or the table once more, its elements being bfloat16 (linalg/round_to_bfloat16.h): CUDA
+  // devices then gather half of the bytes. The eigenvalues may be those of before the rounding; the
+  // unobserved pairs then weigh by the unrounded table, and rows are exact minima of just that.
+  const Bfloat16* packed = nullptr;
 };
 
 struct SolveReport {

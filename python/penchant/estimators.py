@@ -35,6 +35,9 @@ class ImplicitALS(FactorModel):
         0 penalizes all rows alike, 1 by their frequency.
     iterations : int
         Full iterations: users, then items.
+    dtype : {"float32", "bfloat16"}
+        What the rows of the other side are stored as while a side is solved against them. bfloat16
+        halves the memory traffic of CUDA devices; results stay float32.
     device : {"auto", "cpu", "cuda", "cuda:N"}
     num_threads : int
         0 takes all CPUs. The result does not depend on it.
@@ -67,6 +70,7 @@ class ImplicitALS(FactorModel):
         "unobserved_weight",
         "regularization_power",
         "iterations",
+        "dtype",
     )
 
     def __init__(
@@ -77,6 +81,7 @@ class ImplicitALS(FactorModel):
         unobserved_weight: float | None = None,
         regularization_power: float = 0.75,
         iterations: int = 5,
+        dtype: str = "float32",
         device: str = "auto",
         num_threads: int = 0,
         random_state: int = 0,
@@ -87,6 +92,7 @@ class ImplicitALS(FactorModel):
         self.unobserved_weight = unobserved_weight
         self.regularization_power = regularization_power
         self.iterations = iterations
+        self.dtype = dtype
         self.device = device
         self.num_threads = num_threads
         self.random_state = random_state

@@ -11,6 +11,7 @@
 #include "kernels/linalg/eigenbasis.h"
 #include "kernels/linalg/finite.h"
 #include "kernels/linalg/normalize_rows.h"
+#include "kernels/linalg/round_to_bfloat16.h"
 #include "kernels/score/gather_rows.h"
 #include "kernels/score/ranking_metrics.h"
 #include "kernels/score/top_k.h"
@@ -43,6 +44,10 @@ void LaunchAll(Context& context, int64_t factors) {
   const Eigenbasis basis = RotateToEigenbasis(context, table.view());
   const AlsObjective objective;
   SolveRows(context, objective, {table.view(), basis.eigenvalues.data()}, rows,
+            RowPlan(context, rows, factors), solved.view());
+  DeviceBuffer<Bfloat16> packed(context, table.rows() * table.stride());
+  RoundToBfloat16(context, table.view(), packed.data());
+  SolveRows(context, objective, {table.view(), basis.eigenvalues.data(), packed.data()}, rows,
             RowPlan(context, rows, factors), solved.view());
   RequireFinite(context, solved.view(), "rows");
   AlsLoss(context, objective, solved.view(), table.view(), by_row, by_column);

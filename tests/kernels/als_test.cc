@@ -12,6 +12,7 @@
 #include "kernels/als/solve_rows.h"
 #include "kernels/base/errors.h"
 #include "kernels/linalg/eigenbasis.h"
+#include "kernels/linalg/round_to_bfloat16.h"
 #include "tests/support/devices.h"
 #include "tests/support/oracles.h"
 #include "tests/support/random_data.h"
@@ -48,10 +49,19 @@ struct Fixed {
     table = on_device.Download(context);
     eigenvalues = Download(context, basis.eigenvalues);
   }
-  FixedSide side() { return {on_device.view(), basis.eigenvalues.data()}; }
+  FixedSide side() {
+    return {on_device.view(), basis.eigenvalues.data(),
+            packed.size() > 0 ? packed.data() : nullptr};
+  }
   FixedSide on_host() const { return {table.view(), eigenvalues.data()}; }
+  void Round(Context& context) {
+    packed = DeviceBuffer<Bfloat16>(context, table.rows() * table.stride());
+    RoundToBfloat16(context, on_device.view(), packed.data());
+    table = on_device.Download(context);
+  }
 
   DeviceMatrix on_device;
+  DeviceBuffer<Bfloat16> packed;
   Eigenbasis basis;
   Matrix table;  // rotated
   std::vector<double> eigenvalues;
@@ -158,6 +168,38 @@ TEST_P(SolveRowsTest, LongSumsOfLikeSignsKeepTheirDigits) {
     Fixed fixed(context(), std::move(items));
     const Solved solved = Solve(context(), Objective(), fixed, rows.view());
     EXPECT_LT(WorstError(Objective(), fixed, rows.view(), solved.out), 5e-6) << factors;
+  }
+}
+
+TEST_P(SolveRowsTest, RowsOfBfloat16MatchTheNormalEquationsOfTheRoundedTable) {
+  for (int64_t factors : {1, 17, 64, 100, 130, 200}) {
+    const Csr rows = RandomCsr(BoundaryLengths(factors, 320), 320, 7 + factors, false);
+    Fixed fixed(context(), RandomMatrix(320, factors, factors, 0.3f));
+    const oracle::Table gram = oracle::Gram(oracle::FromView(fixed.table.view()));
+    const Matrix unrounded = fixed.table.Clone();
+    fixed.Round(context());
+    EXPECT_NE(0, std::memcmp(unrounded.row(0), fixed.table.row(0), factors * sizeof(float)));
+    const Solved solved = Solve(context(), Objective(), fixed, rows.view());
+    EXPECT_EQ(solved.report.retried_rows, 0);
+    const oracle::Table table = oracle::FromView(fixed.table.view());
+    for (int64_t i = 0; i < rows.rows; ++i) {
+      const auto wanted = oracle::AlsRow(Objective(), table, gram, rows.view(), i);
+      EXPECT_LT(RelativeError(solved.out.row(i), wanted), 2e-5)
+          << "factors " << factors << " row of " << rows.view().row_size(i);
+    }
+  }
+}
+
+TEST_P(SolveRowsTest, RowsOfBfloat16InChunks) {
+  const Csr rows = RandomCsr({5000, 3, 9000}, 9500, 31, true);
+  Fixed fixed(context(), RandomMatrix(9500, 40, 8, 0.3f));
+  const oracle::Table gram = oracle::Gram(oracle::FromView(fixed.table.view()));
+  fixed.Round(context());
+  const Solved solved = Solve(context(), Objective(), fixed, rows.view());
+  const oracle::Table table = oracle::FromView(fixed.table.view());
+  for (int64_t i = 0; i < rows.rows; ++i) {
+    const auto wanted = oracle::AlsRow(Objective(), table, gram, rows.view(), i);
+    EXPECT_LT(RelativeError(solved.out.row(i), wanted), 2e-5) << i;
   }
 }
 

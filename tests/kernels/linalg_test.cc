@@ -8,6 +8,7 @@
 #include "kernels/linalg/finite.h"
 #include "kernels/linalg/gram.h"
 #include "kernels/linalg/normalize_rows.h"
+#include "kernels/linalg/round_to_bfloat16.h"
 #include "tests/support/devices.h"
 #include "tests/support/oracles.h"
 #include "tests/support/random_data.h"
@@ -75,6 +76,42 @@ TEST_P(LinalgTest, FewerRowsThanColumnsGiveZeroEigenvalues) {
   context().Synchronize();
   const auto eigenvalues = Download(context(), basis.eigenvalues);
   for (int64_t k = 3; k < 10; ++k) EXPECT_NEAR(eigenvalues[k], 0.0, 1e-5);
+}
+
+TEST_P(LinalgTest, RoundsToTheNearestBfloat16TiesToEven) {
+  for (int64_t rows : {0, 1, 300}) {
+    Matrix table = testing::RandomMatrix(rows, 33, 8);
+    if (rows > 0) {
+      // Halfway between neighbours, whose last bits are 0 and 1, then 1 and 0; either side of that.
+      const float cases[] = {0x1.01p0f,     0x1.03p0f,     -0x1.01p0f, 0x1.010002p0f,
+                             0x1.00fffep0f, 0x1.fffffep0f, 0.0f,       0x1.01p-126f};
+      std::copy(std::begin(cases), std::end(cases), table.row(0));
+    }
+    DeviceMatrix on_device(context(), table.view());
+    DeviceBuffer<Bfloat16> packed(context(), rows * table.stride());
+    RoundToBfloat16(context(), on_device.view(), packed.data());
+    const Matrix got = on_device.Download(context());
+    const std::vector<Bfloat16> codes = Download(context(), packed);
+    DeviceMatrix alone(context(), table.view());
+    RoundToBfloat16(context(), alone.view(), nullptr);
+    const Matrix unpacked = alone.Download(context());
+    if (rows > 0) {
+      const float wanted[] = {1.0f,     0x1.04p0f, -1.0f, 0x1.02p0f,
+                              0x1.0p0f, 0x1.0p1f,  0.0f,  0x1.0p-126f};
+      for (int k = 0; k < 8; ++k) EXPECT_EQ(got.row(0)[k], wanted[k]) << k;
+    }
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t k = 0; k < table.stride(); ++k) {
+        const float value = table.row(i)[k], rounded = got.row(i)[k];
+        // Eight digits: nothing that has no more is nearer.
+        EXPECT_LE(std::abs(rounded - value), std::ldexp(std::abs(value), -8));
+        EXPECT_EQ(std::fmod(rounded, std::ldexp(1.0f, std::ilogb(rounded == 0 ? 1 : rounded) - 7)),
+                  0.0f);
+        EXPECT_EQ(codes[i * table.stride() + k].value(), rounded);
+        EXPECT_EQ(unpacked.row(i)[k], rounded);
+      }
+    }
+  }
 }
 
 TEST_P(LinalgTest, NonFiniteFactorsAreRefused) {

@@ -313,6 +313,7 @@ def test_bad_parameters_are_named(likes):
         ("regularization", 0),
         ("alpha", -1),
         ("iterations", 0),
+        ("dtype", "float16"),
         ("unobserved_weight", -1),
         ("num_threads", -1),
     ]:

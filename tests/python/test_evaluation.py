@@ -61,6 +61,9 @@ def test_movielens_is_predicted(movielens):
     ndcg = penchant.evaluate(model, test, k=20)["ndcg@20"]
     assert ndcg > 1.2 * penchant.evaluate(popular, test, k=20)["ndcg@20"]
     assert ndcg > 0.15
+    rounded = penchant.ImplicitALS(factors=64, dtype="bfloat16").fit(train, show_progress=False)
+    assert not np.array_equal(rounded.item_factors, model.item_factors)
+    assert penchant.evaluate(rounded, test, k=20)["ndcg@20"] == pytest.approx(ndcg, rel=0.01)
 
 
 def test_gowalla_reaches_published_quality(shared_data):

@@ -51,9 +51,14 @@ Table Gram(const Table& y) {
 
 std::vector<double> AlsRow(const AlsObjective& objective, const Table& fixed, const CsrView& rows,
                            int64_t row) {
+  return AlsRow(objective, fixed, Gram(fixed), rows, row);
+}
+
+std::vector<double> AlsRow(const AlsObjective& objective, const Table& fixed, const Table& gram,
+                           const CsrView& rows, int64_t row) {
   const double w0 = objective.unobserved_weight;
   const size_t d = fixed[0].size();
-  Table a = Gram(fixed);
+  Table a = gram;
   std::vector<double> b(d, 0.0);
   const int64_t n = rows.offsets[row + 1] - rows.offsets[row];
   const double lambda = objective.regularization *

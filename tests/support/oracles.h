@@ -23,6 +23,9 @@ Table Gram(const Table& y);
 // equations  (w0 Y'Y + sum (c - w0) y y' + lambda I) x = sum c p y.
 std::vector<double> AlsRow(const AlsObjective& objective, const Table& fixed, const CsrView& rows,
                            int64_t row);
+// The same with Y'Y of another table.
+std::vector<double> AlsRow(const AlsObjective& objective, const Table& fixed, const Table& gram,
+                           const CsrView& rows, int64_t row);
 
 // The objective, by a loop over every (user, item) cell.
 double AlsLoss(const AlsObjective& objective, const Table& users, const Table& items,

@@ -33,9 +33,10 @@ class AlgorithmTest : public ::testing::TestWithParam<std::tuple<std::string, st
   }
   const std::string& algorithm() const { return std::get<0>(GetParam()); }
   const std::string& target() const { return std::get<1>(GetParam()); }
-  // "als", or "ranking_warp" and so on.
+  // "als_bfloat16", "ranking_warp" and so on.
   std::string config() const {
     if (algorithm() == "als") return "als { factors: 8 iterations: 6 }";
+    if (algorithm() == "als_bfloat16") return "als { factors: 8 iterations: 6 dtype: 'bfloat16' }";
     if (algorithm() == "item2vec") return "item2vec { factors: 8 epochs: 8 deterministic: true }";
     const std::string prefix = "ranking_";
     if (!algorithm().starts_with(prefix)) return algorithm() + " {}";
@@ -116,7 +117,7 @@ TEST_P(AlgorithmTest, RunsCutIntoPartsGiveTheSameBits) {
     tables = cut->Snapshot(*context);
     cut->SaveState(*context, &tables);
   }
-  EXPECT_EQ(cuts, algorithm() == "als" || algorithm() == "popularity" ? 0 : 6);
+  EXPECT_EQ(cuts, algorithm().starts_with("als") || algorithm() == "popularity" ? 0 : 6);
   const FactorTables expected = whole->TakeTables(*context);
   ExpectSameBits(tables.users, expected.users);
   ExpectSameBits(tables.items, expected.items);
@@ -156,7 +157,7 @@ std::string NameOf(const ::testing::TestParamInfo<std::tuple<std::string, std::s
 }
 
 INSTANTIATE_TEST_SUITE_P(All, AlgorithmTest,
-                         ::testing::Combine(::testing::Values("als", "popularity"),
+                         ::testing::Combine(::testing::Values("als", "als_bfloat16", "popularity"),
                                             ::testing::ValuesIn(testing::Targets())),
                          NameOf);
 

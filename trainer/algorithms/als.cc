@@ -13,6 +13,7 @@
 #include "kernels/base/log.h"
 #include "kernels/linalg/eigenbasis.h"
 #include "kernels/linalg/finite.h"
+#include "kernels/linalg/round_to_bfloat16.h"
 #include "kernels/sparse/csr.h"
 #include "kernels/sparse/csr_blocks.h"
 #include "trainer/initial_tables.h"
@@ -62,6 +63,8 @@ class Als : public Algorithm {
   explicit Als(const config::AlsConfig& config) : config_(config), objective_(Objective(config)) {
     PENCHANT_REQUIRE(config.factors() >= 1 && config.factors() <= 65536,
                      "factors must be in [1, 65536]; got ", config.factors());
+    PENCHANT_REQUIRE(config.dtype() == "float32" || config.dtype() == "bfloat16",
+                     "dtype must be \"float32\" or \"bfloat16\"; got \"", config.dtype(), "\"");
     PENCHANT_REQUIRE(config.iterations() >= 1, "iterations must be at least 1; got ",
                      config.iterations());
   }
@@ -94,6 +97,10 @@ class Als : public Algorithm {
     }
     users_ = DeviceMatrix(context, std::move(users));
     items_ = DeviceMatrix(context, std::move(items));
+    if (RoundsRows() && context.cuda()) {
+      packed_ =
+          DeviceBuffer<Bfloat16>(context, std::max(users_.rows(), items_.rows()) * users_.stride());
+    }
   }
 
   bool RunIteration(Context& context, const StopRequest&) override {
@@ -146,17 +153,21 @@ class Als : public Algorithm {
     return plans;
   }
 
-  // One half-iteration: `fixed` turns to its eigenbasis, `out` is solved against it.
+  bool RoundsRows() const { return config_.dtype() == "bfloat16"; }
+
+  // One half-iteration: `fixed` turns to its eigenbasis, and is rounded there if that is asked for;
+  // `out` is solved against it.
   HalfReport Solve(Context& context, MatrixView<float> fixed, const CsrBlocks& observations,
-                   const std::vector<RowPlan>& plans, MatrixView<float> out,
-                   const char* name) const {
+                   const std::vector<RowPlan>& plans, MatrixView<float> out, const char* name) {
     const Eigenbasis basis = RotateToEigenbasis(context, fixed);
+    Bfloat16* packed = packed_.size() > 0 ? packed_.data() : nullptr;
+    if (RoundsRows()) RoundToBfloat16(context, fixed, packed);
     HalfReport report{basis.clamped, {}};
     observations.ForEach(context, [&](int64_t b, const CsrView& rows) {
       const MatrixView<float> solved{out.row(plans[b].first_row()), rows.rows, out.cols,
                                      out.stride};
-      report.blocks.push_back(SolveRows(context, objective_, {fixed, basis.eigenvalues.data()},
-                                        rows, plans[b], solved));
+      report.blocks.push_back(SolveRows(
+          context, objective_, {fixed, basis.eigenvalues.data(), packed}, rows, plans[b], solved));
     });
     RequireFinite(context, out, internal::Concat("iteration ", iteration_, ": ", name));
     return report;
@@ -186,6 +197,7 @@ class Als : public Algorithm {
   CsrBlocks user_items_, item_users_;
   std::vector<RowPlan> user_plans_, item_plans_;  // a block each
   DeviceMatrix users_, items_;
+  DeviceBuffer<Bfloat16> packed_;  // the fixed side's rows, on CUDA if rounded
   int iteration_ = 0;
 };
 
@@ -269,6 +281,10 @@ std::vector<MemoryItem> Estimate(const config::TrainConfig& config, const Proble
       {"row order", (shape.num_users + shape.num_items) * 8},
   };
   if (cuda) {
+    if (config.als().dtype() == "bfloat16") {
+      items.push_back(
+          {"factors in bfloat16", std::max(shape.num_users, shape.num_items) * stride * 2});
+    }
     items.push_back({"row solver", CudaSolveRowsBytes(std::max(shape.num_users, shape.num_items),
                                                       shape.nnz, longest, d)});
     items.push_back({"Gram, eigendecomposition and rotation",

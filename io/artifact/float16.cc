@@ -1,4 +1,4 @@
-#include "io/artifact/half_float.h"
+#include "io/artifact/float16.h"
 
 #include <bit>
 
@@ -12,12 +12,6 @@ uint32_t RoundOff(uint32_t value, int bits) {
 }
 
 }  // namespace
-
-uint16_t ToBfloat16(float value) {
-  return static_cast<uint16_t>(RoundOff(std::bit_cast<uint32_t>(value), 16));
-}
-
-float FromBfloat16(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
 
 uint16_t ToFloat16(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);

@@ -1,0 +1,184 @@
+// Which kernel solves which part of a plan, and with how much shared memory.
+#ifndef PENCHANT_KERNELS_ALS_ROW_LAUNCHER_CUH_
+#define PENCHANT_KERNELS_ALS_ROW_LAUNCHER_CUH_
+
+#include <algorithm>
+#include <string>
+
+#include "kernels/als/solve_kernels.cuh"
+#include "kernels/als/solve_rows.h"
+#include "kernels/base/cuda.cuh"
+
+namespace penchant::PENCHANT_CUDA_NAMESPACE {
+
+// Panels up to this size stay in shared memory until the row is written.
+inline constexpr int64_t kResidentPanelBytes = 56 << 10;
+
+inline int RoundUpToTile(int64_t n) { return static_cast<int>(DivideUp(n, kTile)) * kTile; }
+
+// The launches of a plan, and what they share; the table is read in elements of this type.
+template <typename Element>
+struct RowLauncher {
+  Context& context;
+  RowProblem problem;
+  RowList rows;  // of the whole plan
+  const CudaRowPlan& plan;
+
+  static constexpr const char* kElement = sizeof(Element) == sizeof(float) ? "float" : "Bfloat16";
+
+  static int64_t Bytes(const SolveLayout& layout) {
+    return layout.floats * static_cast<int64_t>(sizeof(float));
+  }
+
+  // Tiles stay in shared memory where they fit, and where one turn of kWarps * kUnits forms them
+  // all.
+  template <int kWarps, int kUnits, int kDepth, bool kShort>
+  SolveLayout Layout(int order, int64_t longest) const {
+    SolveLayout layout{};
+    layout.order = order;
+    layout.padded_factors = RoundUpToTile(problem.factors);
+    const int rows = order == kTile && longest <= kTile / 2 ? kTile / 2 : order;
+    layout.stage = (kShort ? rows : kDepth) * Strips<kDepth, kShort>::Line(layout.padded_factors);
+    if (!kShort) {
+      const int strips = layout.padded_factors / kTile,
+                together = kDepth / Strips<kDepth, kShort>::kLines;
+      while (2 << layout.strip_bits <= together && strips << (layout.strip_bits + 1) <= kWarps) {
+        ++layout.strip_bits;
+      }
+    }
+    const int chunks = layout.padded_factors / kDepth;
+    layout.slots = kShort ? chunks : 2;
+    layout.system_in_shared = true;
+    layout.Place(kDepth, !kShort);
+    if (kShort && chunks > 2 && Bytes(layout) > kResidentPanelBytes) {
+      layout.slots = 2;
+      layout.Place(kDepth, !kShort);
+    }
+    layout.system_in_shared = NumTiles(order / kTile) <= kWarps * kUnits &&
+                              Bytes(layout) <= context.cuda()->facts().shared_bytes;
+    layout.Place(kDepth, !kShort);
+    PENCHANT_REQUIRE(Bytes(layout) <= context.cuda()->facts().shared_bytes, problem.factors,
+                     " factors take ", Bytes(layout), " bytes of a CUDA block's shared memory, of ",
+                     context.cuda()->facts().shared_bytes,
+                     "; ask for fewer factors, or use device=\"cpu\"");
+    return layout;
+  }
+
+  template <int kWarps, int kUnits, int kDepth, bool kShort>
+  void Solve(const CudaRowPart& part, int order, const ChunkSums& chunks) const {
+    RowList list = rows;
+    list.order += part.begin;
+    list.count = static_cast<int>(part.end - part.begin);
+    const SolveLayout layout = Layout<kWarps, kUnits, kDepth, kShort>(order, part.longest);
+    // Only the largest block's tiles may be too many for shared memory.
+    if constexpr (kWarps * kUnits > 10) {
+      if (!layout.system_in_shared) {
+        return Launch<kWarps, kUnits, kDepth, kShort, false>(list, layout, chunks);
+      }
+    }
+    Launch<kWarps, kUnits, kDepth, kShort, true>(list, layout, chunks);
+  }
+
+  template <int kWarps, int kUnits, int kDepth, bool kShort, bool kTilesInShared>
+  void Launch(const RowList& list, const SolveLayout& layout, const ChunkSums& chunks) const {
+    LaunchShape shape{0, kWarps * kWarpSize, Bytes(layout)};
+    const auto kernel = SolveRowsKernel<kWarps, kUnits, kDepth, kShort, Element, kTilesInShared>;
+    shape.blocks = ResidentBlocks(context, kernel, shape, list.count);
+    DeviceBuffer<float> tiles;
+    if (!kTilesInShared) {
+      const int64_t bytes = layout.system() * static_cast<int64_t>(sizeof(float));
+      shape.blocks = std::min(shape.blocks, std::max<int64_t>(1, kGlobalTileBytes / bytes));
+      tiles = DeviceBuffer<float>(context, shape.blocks * layout.system());
+    }
+    const std::string name = internal::Concat(
+        "SolveRowsKernel<", kWarps, ", ", kUnits, ", ", kDepth, kShort ? ", true, " : ", false, ",
+        kElement, kTilesInShared ? ", true>" : ", false>");
+    PENCHANT_LAUNCH_NAMED(context, name.c_str(), shape, kernel, problem, list, layout, tiles.data(),
+                          chunks);
+  }
+
+  template <int kWarps, int kUnits, int kDepth>
+  void SumChunks(int order, int64_t count, const ChunkSums& chunks) const {
+    SolveLayout layout = Layout<kWarps, kUnits, kDepth, false>(order, kChunkObservations);
+    layout.system_in_shared = false;  // the tiles go straight to global memory
+    layout.Place(kDepth, true);
+    LaunchShape shape{0, kWarps * kWarpSize, Bytes(layout)};
+    const auto kernel = SumChunksKernel<kWarps, kUnits, kDepth, Element>;
+    shape.blocks = ResidentBlocks(context, kernel, shape, count);
+    const std::string name =
+        internal::Concat("SumChunksKernel<", kWarps, ", ", kUnits, ", ", kDepth, ", ", kElement, ">");
+    PENCHANT_LAUNCH_NAMED(context, name.c_str(), shape, kernel, problem, layout,
+                          static_cast<int>(count), chunks);
+  }
+
+  // Calls launch.operator()<kWarps, kUnits, kDepth>() with the block that suits systems of `order`.
+  template <typename Call>
+  static void ForOrder(int order, Call call) {
+    if (order <= 32) {
+      call.template operator()<1, 1, 32>();
+    } else if (order <= 64) {
+      call.template operator()<4, 1, 32>();
+    } else if (order <= 128) {
+      call.template operator()<5, 2, 16>();
+    } else {
+      call.template operator()<12, 3, 16>();
+    }
+  }
+
+  void SolvePart(const CudaRowPart& part) const {
+    const int order = RoundUpToTile(part.short_side ? part.longest : problem.factors);
+    ForOrder(order, [&]<int kWarps, int kUnits, int kDepth>() {
+      if (part.short_side) {
+        Solve<kWarps, kUnits, kDepth, true>(part, order, {});
+      } else {
+        Solve<kWarps, kUnits, kDepth, false>(part, order, {});
+      }
+    });
+  }
+
+  // Rows in chunks: as many at a time as the chunks' sums have room for.
+  void SolvePartInChunks(const CudaRowPart& part) const {
+    const int order = RoundUpToTile(problem.factors);
+    ChunkSums chunks{};
+    chunks.stride = NumTiles(order / kTile) * kTileFloats + order;
+    const int64_t room = std::max<int64_t>(
+        1, kChunkSumBytes / (chunks.stride * static_cast<int64_t>(sizeof(float))));
+    int64_t longest = 0;
+    for (int64_t k = part.begin; k < part.end; ++k) {
+      longest = std::max(longest, plan.chunk_begin[k + 1] - plan.chunk_begin[k]);
+    }
+    const int64_t all = plan.chunk_begin[part.end] - plan.chunk_begin[part.begin];
+    DeviceBuffer<float> sums(context, std::min(all, std::max(room, longest)) * chunks.stride);
+    chunks.sums = sums.data();
+    for (int64_t first = part.begin; first < part.end;) {
+      int64_t end = first + 1;
+      while (end < part.end && plan.chunk_begin[end + 1] - plan.chunk_begin[first] <= room) ++end;
+      chunks.chunks = plan.chunks.data() + plan.chunk_begin[first];
+      chunks.chunk_begin = plan.chunk_begin_on_device.data() + first;
+      const CudaRowPart rows_now{first, end, part.longest, false, true};
+      ForOrder(order, [&]<int kWarps, int kUnits, int kDepth>() {
+        SumChunks<kWarps, kUnits, kDepth>(order, plan.chunk_begin[end] - plan.chunk_begin[first],
+                                          chunks);
+        Solve<kWarps, kUnits, kDepth, false>(rows_now, order, chunks);
+      });
+      first = end;
+    }
+  }
+};
+
+template <typename Element>
+void LaunchRowSolves(Context& context, const RowProblem& problem, const RowList& rows,
+                     const CudaRowPlan& plan) {
+  const RowLauncher<Element> launcher{context, problem, rows, plan};
+  for (const CudaRowPart& part : plan.parts) {
+    if (part.in_chunks) {
+      launcher.SolvePartInChunks(part);
+    } else {
+      launcher.SolvePart(part);
+    }
+  }
+}
+
+}  // namespace penchant::PENCHANT_CUDA_NAMESPACE
+
+#endif  // PENCHANT_KERNELS_ALS_ROW_LAUNCHER_CUH_

@@ -1,0 +1,7 @@
+#include "kernels/als/row_launcher.cuh"
+
+namespace penchant::PENCHANT_CUDA_NAMESPACE {
+
+template void LaunchRowSolves<float>(Context&, const RowProblem&, const RowList&, const CudaRowPlan&);
+
+}  // namespace penchant::PENCHANT_CUDA_NAMESPACE
