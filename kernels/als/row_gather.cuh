@@ -143,25 +143,6 @@ __device__ __forceinline__ float* RhsParts(const SolveLayout& layout, const Work
   return w.rhs_parts + ((strip << layout.strip_bits) + part) * kTile;
 }
 
-// Sums eight columns over the eight lanes that split the same unit: halves of what is left go to
-// the lane that keeps them. Adds each lane's one column to `parts` of the strip.
-__device__ __forceinline__ void AddToRhsParts(const float (&sums)[8], int lane, float* parts) {
-  float left[8];
-#pragma unroll
-  for (int e = 0; e < 8; ++e) left[e] = sums[e];
-#pragma unroll
-  for (int count = 4; count > 0; count /= 2) {
-    const bool upper = (lane & 4 * count) != 0;
-#pragma unroll
-    for (int e = 0; e < count; ++e) {
-      const float sent = upper ? left[e] : left[count + e];
-      const float kept = upper ? left[count + e] : left[e];
-      left[e] = kept + __shfl_xor_sync(kAllLanes, sent, 4 * count);
-    }
-  }
-  parts[lane % 4 * 8 + lane / 16 * 4 + lane / 8 % 2 * 2 + lane / 4 % 2] += left[0];
-}
-
 // Scales the floats of chunk `c` that this warp copied, and splits them into halves. On the long
 // side they are added to the warp's parts of the right-hand side too.
 template <int kWarps, int kDepth, bool kShort, typename Element>
@@ -209,7 +190,9 @@ __device__ __forceinline__ void SplitOwnCopies(const Observations& row, const So
       *reinterpret_cast<uint4*>(at + Strips::kSecond) = {low[0], low[1], low[2], low[3]};
     }
     if constexpr (!kShort) {
-      AddToRhsParts(sums, lane, RhsParts(layout, w, strip, own.line / Strips::kLines));
+      // Eight lanes split the same unit: each keeps one of its columns.
+      RhsParts(layout, w, strip, own.line / Strips::kLines)[unit * 8 + lane / 4] +=
+          SumSpread<4>(sums, lane);
     }
   }
 }

@@ -90,9 +90,9 @@ struct RowLauncher {
       shape.blocks = std::min(shape.blocks, std::max<int64_t>(1, kGlobalTileBytes / bytes));
       tiles = DeviceBuffer<float>(context, shape.blocks * layout.system());
     }
-    const std::string name = internal::Concat(
-        "SolveRowsKernel<", kWarps, ", ", kUnits, ", ", kDepth, kShort ? ", true, " : ", false, ",
-        kElement, kTilesInShared ? ", true>" : ", false>");
+    const std::string name = internal::Concat("SolveRowsKernel<", kWarps, ", ", kUnits, ", ",
+                                              kDepth, kShort ? ", true, " : ", false, ", kElement,
+                                              kTilesInShared ? ", true>" : ", false>");
     PENCHANT_LAUNCH_NAMED(context, name.c_str(), shape, kernel, problem, list, layout, tiles.data(),
                           chunks);
   }
@@ -105,8 +105,8 @@ struct RowLauncher {
     LaunchShape shape{0, kWarps * kWarpSize, Bytes(layout)};
     const auto kernel = SumChunksKernel<kWarps, kUnits, kDepth, Element>;
     shape.blocks = ResidentBlocks(context, kernel, shape, count);
-    const std::string name =
-        internal::Concat("SumChunksKernel<", kWarps, ", ", kUnits, ", ", kDepth, ", ", kElement, ">");
+    const std::string name = internal::Concat("SumChunksKernel<", kWarps, ", ", kUnits, ", ",
+                                              kDepth, ", ", kElement, ">");
     PENCHANT_LAUNCH_NAMED(context, name.c_str(), shape, kernel, problem, layout,
                           static_cast<int>(count), chunks);
   }

@@ -51,21 +51,21 @@ struct SolveLayout {
   int strip_bits;      // 2^strip_bits warps share a strip (long side)
   bool system_in_shared;
 
-  // Where the block's arrays begin (Workspace), in floats: constants, which take no registers.
-  int scale, rhs, diagonal, pivot_rows, bad_pivots, half, stages, confidences, rhs_parts, tiles;
+  // Where the block's arrays begin (Workspace), in floats. Those of one size come first: a constant
+  // takes no register.
+  static constexpr int kPivotRows = 0, kBadPivots = kPivotRows + 2 * kTile, kHalf = kBadPivots + 2,
+                       kFactors = kHalf + 2;
+  int scale, rhs, diagonal, stages, confidences, rhs_parts, tiles;
   int floats;  // of all
 
   __host__ __device__ int system() const { return NumTiles(order / kTile) * kTileFloats; }
 
   void Place(int depth, bool long_side) {
-    int end = padded_factors;  // the factors' diagonal
+    int end = kFactors + padded_factors;
     const auto next = [&end](int size) { return std::exchange(end, end + size); };
     scale = next(order);
     rhs = next(order);
     diagonal = next(order);
-    pivot_rows = next(2 * kTile);
-    bad_pivots = next(2);
-    half = next(2);
     stages = next(slots * stage);
     confidences = next(long_side ? slots * depth * 2 : 0);
     rhs_parts = next(long_side ? padded_factors << strip_bits : 0);
@@ -157,16 +157,16 @@ template <bool kTilesInShared>
 __device__ __forceinline__ Workspace LayOut(const SolveLayout& layout, float* shared,
                                             float* global_tiles) {
   Workspace w;
-  w.diagonal = shared;
+  w.diagonal = shared + SolveLayout::kFactors;
   w.scale = shared + layout.scale;
   w.stages = shared + layout.stages;
   w.confidences = reinterpret_cast<Confidence*>(shared + layout.confidences);
   w.rhs_parts = shared + layout.rhs_parts;
-  w.half = reinterpret_cast<HalfScale*>(shared + layout.half);
+  w.half = reinterpret_cast<HalfScale*>(shared + SolveLayout::kHalf);
   w.system.rhs = shared + layout.rhs;
   w.system.diagonal = shared + layout.diagonal;
-  w.system.pivot_rows = shared + layout.pivot_rows;
-  w.system.bad_pivots = reinterpret_cast<int*>(shared + layout.bad_pivots);
+  w.system.pivot_rows = shared + SolveLayout::kPivotRows;
+  w.system.bad_pivots = reinterpret_cast<int*>(shared + SolveLayout::kBadPivots);
   w.system.tiles = kTilesInShared ? shared + layout.tiles : global_tiles;
   return w;
 }

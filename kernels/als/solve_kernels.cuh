@@ -27,14 +27,15 @@ template <int kWarps, int kUnits, int kDepth, bool kShort, typename Element, boo
 __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observations& row,
                                           const SolveLayout& layout, const Workspace& w, int order,
                                           Finish finish) {
-  const int warp = WarpIndex(), lane = LaneIndex();
+  const int warp = WarpIndex();
   const int num_tiles = NumTiles(order / kTile);
   using Strips = Strips<kDepth, kShort>;
   constexpr int kFloat = sizeof(float);
   const int line = Strips::Line(layout.padded_factors);
   const bool corner = IsCorner<kWarps, kShort>(row);
-  // Where this lane's row of a fragment's matrices lies; rows of the system stand side by side in a
-  // line on the long side.
+  const int lane = LaneIndex();
+  // Where this lane's row of a fragment's matrices lies; rows of the system stand side by side
+  // in a line on the long side.
   const int by_eights = (lane % 8 + lane / 16 * 8) * line + lane / 8 % 2 * 4;
   const int by_sixteens = lane % 16 * line + lane / 16 * 4;
   const int left = kShort ? by_sixteens : by_eights, right = kShort ? by_eights : by_sixteens;
@@ -43,20 +44,20 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
   for (int first = 0; first < end; first += kWarps * kUnits) {
     if constexpr (!kShort) ClearOwnRhsParts<kWarps, kDepth>(layout, w);
     TileSum sums[kUnits];
-    int place[kUnits];  // a tile's row << 16 | column, to spare registers
+    int place[kUnits];  // a tile's row << 16 | column, to spare registers; -1: none
 #pragma unroll
     for (int u = 0; u < kUnits; ++u) {
       Clear(sums[u]);
       const int tile = first + u * kWarps + warp;
       const int i = TileRow(tile < num_tiles ? tile : 0);
-      place[u] = i << 16 | (tile - TileIndex(i, 0));
+      place[u] = tile < num_tiles ? i << 16 | (tile - TileIndex(i, 0)) : -1;
     }
     ForEachChunk<kWarps, kDepth, kShort, Element>(p, row, layout, w, [&](int, int slot) {
       const SharedAddress stage = SharedAddressOf(w.stages + slot * layout.stage);
 #pragma unroll
       for (int u = 0; u < kUnits; ++u) {
-        if (first + u * kWarps + warp >= num_tiles) continue;
         ComputeAnew(place[u]);
+        if (place[u] < 0) continue;
         const int i = place[u] >> 16, j = place[u] & 0xffff;
         const TilePart wanted = corner   ? TilePart::kCorner
                                 : i == j ? TilePart::kLower
@@ -78,7 +79,7 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
     });
 #pragma unroll
     for (int u = 0; u < kUnits; ++u) {
-      if (first + u * kWarps + warp < num_tiles) finish(place[u] >> 16, place[u] & 0xffff, sums[u]);
+      if (place[u] >= 0) finish(place[u] >> 16, place[u] & 0xffff, sums[u]);
     }
   }
   if constexpr (!kShort) {
@@ -111,7 +112,7 @@ __device__ __forceinline__ void WriteTile(const TileSystem& s, int i, int j, con
         if (row == column) *diagonal = value.x += 1.0f;
         if (row == column + 1) *diagonal = value.y += 1.0f;
       }
-      *reinterpret_cast<float2*>(tile + TilePlace(r * 8 + row, c * 8 + column)) = value;
+      *reinterpret_cast<float2*>(tile + TilePlace(row, c * 8 + column) + r * kEightRows) = value;
       if (kDiagonal && r >= 2 && c < 2) {
         tile[TilePlace(c * 8 + column, r * 8 + row)] = value.x;
         tile[TilePlace(c * 8 + column + 1, r * 8 + row)] = value.y;
@@ -131,6 +132,8 @@ __device__ __forceinline__ void PrepareRow(const RowProblem& p, const Observatio
     *w.system.bad_pivots = 0;
     *w.half = half;
   }
+  // A turn or two: unrolled, their numbers would take registers for the whole row.
+#pragma unroll(kWarps == 1 ? 4 : 1)
   for (int k = threadIdx.x; k < layout.padded_factors; k += kWarps * kWarpSize) {
     float value = 0.0f;
     if (k < p.factors) {
@@ -140,10 +143,12 @@ __device__ __forceinline__ void PrepareRow(const RowProblem& p, const Observatio
     w.diagonal[k] = value;
   }
   if constexpr (kShort) {
+#pragma unroll(kWarps == 1 ? 4 : 1)
     for (int j = threadIdx.x; j < order; j += kWarps * kWarpSize) {
       float root = 0.0f, rhs = 0.0f;
       if (j < observations.count) {
-        const float weight = Weight(p, observations, j);
+        float weight = Weight(p, observations, j);
+        ComputeAnew(weight);
         const float inverse = InverseRoot(weight);
         root = weight * inverse * half.inverse;
         rhs = Target(p, observations, j, weight) * inverse;
@@ -166,6 +171,7 @@ __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations
     __syncthreads();
     if (layout.slots * kDepth >= layout.padded_factors) {  // the whole panel is still there
       const int line = Strips<kDepth, kShort>::Line(layout.padded_factors);
+#pragma unroll 1
       for (int k = 2 * threadIdx.x; k < p.stride; k += 2 * kThreads) {
         const float* chunk = w.stages + k / kDepth * layout.stage;
         float2 sum = {0.0f, 0.0f};
@@ -179,6 +185,7 @@ __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations
         out[k + 1] = w.diagonal[k + 1] * w.half->inverse * sum.y;
       }
     } else {
+#pragma unroll 1
       for (int k = threadIdx.x; k < p.stride; k += kThreads) {
         float sum = 0;
 #pragma unroll 4
@@ -211,8 +218,8 @@ __device__ __forceinline__ void SumChunks(const ChunkSums& chunks, int k, const 
 #pragma unroll 1
     for (int chunk = first; chunk < last; ++chunk) {
       const float* raw = chunks.sums + chunk * chunks.stride + tile * kTileFloats;
-      ForEachPair(sum, lane, [&](int r, int c, float* pair) {
-        const float2 part = *reinterpret_cast<const float2*>(raw + TilePlace(r, c));
+      ForEachPair(sum, lane, [&](int place, float* pair) {
+        const float2 part = *reinterpret_cast<const float2*>(raw + place);
         pair[0] += part.x;
         pair[1] += part.y;
       });
@@ -262,6 +269,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     const Observations observations = ObservationsOf(p, row);
     if (observations.count == 0) {
       float* out = p.out + int64_t{row} * p.stride;
+#pragma unroll 1
       for (int i = threadIdx.x; i < p.stride; i += kWarps * kWarpSize) out[i] = 0.0f;
       continue;
     }
@@ -298,8 +306,8 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
                                   system.used, LaneIndex());
       if (threadIdx.x == 0 && !good) *system.bad_pivots = 1;
     } else {
-      Factor<kWarps>(system);
-      Substitute<kWarps>(system);
+      const float largest = Factor<kWarps, kTilesInShared>(system);
+      SubstituteBack<kWarps, kTilesInShared>(system, largest);
     }
     if (threadIdx.x == 0 && *system.bad_pivots > 0) {
       rows.failed[atomicAdd(rows.num_failed, 1)] = solved;
@@ -324,9 +332,9 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     float* sums = chunks.sums + k * chunks.stride;
     FormTiles<kWarps, kUnits, kDepth, false, Element, (kWarps * kUnits > 10)>(
         p, observations, layout, w, order, [&](int i, int j, const TileSum& sum) {
-          ForEachPair(sum, LaneIndex(), [&](int r, int c, const float* pair) {
-            *reinterpret_cast<float2*>(sums + TileIndex(i, j) * kTileFloats + TilePlace(r, c)) = {
-                pair[0], pair[1]};
+          ForEachPair(sum, LaneIndex(), [&](int place, const float* pair) {
+            float* tile = sums + TileIndex(i, j) * kTileFloats;
+            *reinterpret_cast<float2*>(tile + place) = {pair[0], pair[1]};
           });
         });
     for (int e = threadIdx.x; e < order; e += kWarps * kWarpSize) {

@@ -2,6 +2,7 @@
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
-template void LaunchRowSolves<float>(Context&, const RowProblem&, const RowList&, const CudaRowPlan&);
+template void LaunchRowSolves<float>(Context&, const RowProblem&, const RowList&,
+                                     const CudaRowPlan&);
 
 }  // namespace penchant::PENCHANT_CUDA_NAMESPACE

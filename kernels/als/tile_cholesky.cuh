@@ -1,10 +1,10 @@
 // Cholesky factorisation and solution of one system of 32 x 32 tiles by one block (left-looking;
 // the panel below a diagonal tile is multiplied by the tile's inverse, so that all but the
-// diagonal runs on the tensor cores).
+// diagonal runs on the tensor cores). The right-hand side goes along as one more row.
 #ifndef PENCHANT_KERNELS_ALS_TILE_CHOLESKY_CUH_
 #define PENCHANT_KERNELS_ALS_TILE_CHOLESKY_CUH_
 
-#include "kernels/als/tile_product.cuh"
+#include "kernels/als/half_tile.cuh"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
@@ -17,6 +17,8 @@ struct TileSystem {
   int* bad_pivots;    // counts the tiles with a pivot below its floor
   int used;           // rows in use; those beyond are the identity's
   int blocks;         // tiles a side
+
+  __device__ float* tile(int i, int j) const { return tiles + TileIndex(i, j) * kTileFloats; }
 };
 
 // A pivot this far below its original diagonal entry keeps hardly two digits of float32; and
@@ -26,13 +28,14 @@ __device__ __forceinline__ float PivotFloor(float diagonal) {
   return fmaxf(0.5f, diagonal * (1.0f / (1 << 18)));
 }
 
-// Replaces a symmetric diagonal tile by the inverse of its Cholesky factor, by one warp: one
-// elimination in place, lane = row. At step c a row holds the inverse left of column c and what is
-// left of the tile right of it, so that 32 registers are enough for both. Rows from `used` on are
-// those of the identity, which need no step. Returns whether all pivots were good; a bad one is
-// taken for 1.
+// Replaces a symmetric diagonal tile by halves of the inverse of its Cholesky factor, scaled by
+// `half`, by one warp: one elimination in place, lane = row. At step c a row holds the inverse left
+// of column c and what is left of the tile right of it, so that 32 registers are enough for both.
+// Rows from `used` on are those of the identity, which need no step. Multiplies `rhs` by the
+// inverse. Returns whether all pivots were good; a bad one is taken for 1.
 __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* diagonal,
-                                                   float* pivot_rows, int used, int lane) {
+                                                   float* pivot_rows, float* rhs, int used,
+                                                   float half, int lane) {
   float row[kTile];
 #pragma unroll
   for (int k = 0; k < kTile; k += 4) {
@@ -77,13 +80,30 @@ __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* dia
     row[c] = lane == c ? 1.0f : -factor;
     scale = lane == c ? inverse_root : scale;
   }
+  float sum = 0.0f;
 #pragma unroll
   for (int k = 0; k < kTile; k += 4) {
-    *reinterpret_cast<float4*>(tile + TilePlace(lane, k)) = {
+    const float4 inverse = {
         k <= lane ? row[k] * scale : 0.0f, k + 1 <= lane ? row[k + 1] * scale : 0.0f,
         k + 2 <= lane ? row[k + 2] * scale : 0.0f, k + 3 <= lane ? row[k + 3] * scale : 0.0f};
+    row[k] = inverse.x * half;
+    row[k + 1] = inverse.y * half;
+    row[k + 2] = inverse.z * half;
+    row[k + 3] = inverse.w * half;
+    const float4 right = *reinterpret_cast<const float4*>(rhs + k);
+    sum += inverse.x * right.x + inverse.y * right.y + inverse.z * right.z + inverse.w * right.w;
+  }
+#pragma unroll
+  for (int k = 0; k < kTile; k += 8) {
+    uint32_t high[4], low[4];
+#pragma unroll
+    for (int i = 0; i < 4; ++i) SplitPair(row[k + 2 * i], row[k + 2 * i + 1], high[i], low[i]);
+    const int place = HalvesPlace(lane, k);
+    *reinterpret_cast<uint4*>(tile + place) = {high[0], high[1], high[2], high[3]};
+    *reinterpret_cast<uint4*>(tile + (place ^ kToLows)) = {low[0], low[1], low[2], low[3]};
   }
   __syncwarp();
+  rhs[lane] = sum;
   return good;
 }
 
@@ -142,111 +162,141 @@ __device__ __forceinline__ bool SolveTile(const float* tile, const float* diagon
   return __ballot_sync(kAllLanes, good) == kAllLanes;
 }
 
-// Element `lane` of tile * vector.
-__device__ __forceinline__ float TileTimesVector(const float* tile, const float* vector, int lane) {
-  float sum = 0;
-#pragma unroll 2
-  for (int c = 0; c < kTile; c += 4) {
-    const float4 left = *reinterpret_cast<const float4*>(tile + TilePlace(lane, c));
-    const float4 right = *reinterpret_cast<const float4*>(vector + c);
-    sum += left.x * right.x + left.y * right.y + left.z * right.z + left.w * right.w;
-  }
-  return sum;
+// The scales of a system's halves. Its largest entry is one on the diagonal: it bounds the tiles,
+// its root the factor's. The inverses' entries are at most 1, as pivots are at least 1.
+struct TileScales {
+  HalfScale entry, factor, inverse;
+};
+__device__ __forceinline__ TileScales ScalesFor(float largest) {
+  return {HalfScaleFor(largest * largest), HalfScaleFor(largest), HalfScaleFor(1.0f)};
 }
 
-// Element `lane` of tile' * vector.
-__device__ __forceinline__ float TransposedTileTimesVector(const float* tile, const float* vector,
-                                                           int lane) {
-  float sum = 0;
-#pragma unroll 2
-  for (int r = 0; r < kTile; r += 4) {
-    const float4 four = *reinterpret_cast<const float4*>(vector + r);
-    sum += tile[TilePlace(r, lane)] * four.x + tile[TilePlace(r + 1, lane)] * four.y +
-           tile[TilePlace(r + 2, lane)] * four.z + tile[TilePlace(r + 3, lane)] * four.w;
+// Takes the products of the factor's columns [first, end) off tile (i, j), by one warp.
+template <bool kInShared>
+__device__ __forceinline__ void SubtractProducts(const TileSystem& s, int i, int j, int first,
+                                                 int end, float largest) {
+  const int lane = LaneIndex();  // asked anew: or places stay in registers while tiles are inverted
+  TileSum sum;
+  Clear(sum);
+  for (int k = first; k < end; ++k) {
+    MultiplyHalfTiles<kInShared>(s.tile(i, k), s.tile(j, k), lane, sum);
   }
-  return sum;
+  float* tile = s.tile(i, j);
+  const TileScales scales = ScalesFor(largest);
+  const float scale = scales.factor.inverse * scales.factor.inverse;
+  ForEachPair(sum, lane, [&](int place, const float* pair) {
+    auto* to = reinterpret_cast<float2*>(tile + place);
+    const float2 old = *to;
+    *to = {old.x - pair[0] * scale, old.y - pair[1] * scale};
+  });
 }
 
-// Factors the system in place with all warps of the block: diagonal tiles become the inverses of
-// their factors. Ends with a barrier.
-template <int kWarps>
-__device__ __forceinline__ void Factor(const TileSystem& s) {
-  const int warp = WarpIndex(), lane = LaneIndex();
-  // The largest entry S is one on the diagonal. It bounds the tiles, its root the factor's; and
-  // those of the inverses are at most 1, as pivots are at least 1.
+// Makes tile (i, j) the factor's, as halves, once that on the diagonal is inverted, and takes its
+// product with the solved part of rhs off the i-th part, by one warp.
+template <bool kInShared>
+__device__ __forceinline__ void FinishTile(const TileSystem& s, int i, int j, float largest) {
+  const int lane = LaneIndex();
+  float* tile = s.tile(i, j);
+  const TileScales scales = ScalesFor(largest);
+  TileSum sum;
+  Clear(sum);
+  SplitAndMultiply<kInShared>(tile, scales.entry.scale, s.tile(j, j), lane, sum);
+  __syncwarp();
+  const float scale = scales.entry.inverse * scales.inverse.inverse * scales.factor.scale;
+  float taken[4] = {};  // by the eights of rows
+#pragma unroll
+  for (int c = 0; c < 4; ++c) {
+    const int column = c * 8 + lane % 4 * 2, place = HalvesPlace(lane / 4, column);
+    const float2 solved = *reinterpret_cast<const float2*>(s.rhs + j * kTile + column);
+#pragma unroll
+    for (int r = 0; r < 4; ++r) {
+      const float* pair = &sum.part[r / 2][c][r % 2 * 2];
+      const float2 scaled = {pair[0] * scale, pair[1] * scale};
+      WriteHalves(tile, place + r * kEightRows, scaled);
+      taken[r] += scaled.x * solved.x + scaled.y * solved.y;
+    }
+  }
+  s.rhs[i * kTile + lane % 4 * 8 + lane / 4] -= SumSpread<1>(taken, lane) * scales.factor.inverse;
+}
+
+// Factors the system in place and replaces rhs by the factor's inverse times it, with all warps of
+// the block. Tiles become halves: on the diagonal of their factors' inverses, below of the factor.
+// Returns the largest entry, which gives their scales. Ends with a barrier.
+template <int kWarps, bool kInShared>
+__device__ __forceinline__ float Factor(const TileSystem& s) {
   float largest = 1.0f;
-  for (int i = lane; i < s.blocks * kTile; i += kWarpSize) largest = fmaxf(largest, s.diagonal[i]);
+  for (int i = LaneIndex(); i < s.blocks * kTile; i += kWarpSize) {
+    largest = fmaxf(largest, s.diagonal[i]);
+  }
   largest = MaxOverWarp(largest);
-  const HalfScale factor = HalfScaleFor(largest), entry = HalfScaleFor(largest * largest);
-  const HalfScale inverse = HalfScaleFor(1.0f);
   for (int j = 0; j < s.blocks; ++j) {
-    float* diagonal = s.tiles + TileIndex(j, j) * kTileFloats;
-    for (int i = j + warp; j > 0 && i < s.blocks; i += kWarps) {
-      float* tile = s.tiles + TileIndex(i, j) * kTileFloats;
-      TileSum sum;
-      Clear(sum);
-      for (int k = 0; k < j; ++k) {
-        MultiplyTiles(s.tiles + TileIndex(i, k) * kTileFloats, factor.scale,
-                      s.tiles + TileIndex(j, k) * kTileFloats, factor.scale, lane, sum);
+    const int warp = WarpIndex();
+    // Column j takes column j - 1 off; those before it has taken off while that one was factored.
+    // Then warp 0 factors, and the others do so for column j + 1.
+#pragma unroll 1
+    for (int ahead = 0; ahead < 2; ++ahead) {
+      for (int i = j + warp; j > 0 && i < s.blocks; i += kWarps - ahead) {
+        SubtractProducts<kInShared>(s, i, j + ahead, ahead == 0 ? j - 1 : 0, j, largest);
       }
-      ForEachPair(sum, lane, [&](int r, int c, const float* pair) {
-        auto* to = reinterpret_cast<float2*>(tile + TilePlace(r, c));
-        const float2 old = *to;
-        *to = {old.x - pair[0] * factor.inverse * factor.inverse,
-               old.y - pair[1] * factor.inverse * factor.inverse};
-      });
+      if (warp == 0) {
+        __syncwarp();
+        const bool good = InvertDiagonalTile(s.tile(j, j), s.diagonal + j * kTile, s.pivot_rows,
+                                             s.rhs + j * kTile, s.used - j * kTile,
+                                             ScalesFor(largest).inverse.scale, LaneIndex());
+        if (threadIdx.x == 0 && !good) ++*s.bad_pivots;
+        break;
+      }
     }
     __syncthreads();
-    if (warp == 0) {
-      const bool good = InvertDiagonalTile(diagonal, s.diagonal + j * kTile, s.pivot_rows,
-                                           s.used - j * kTile, lane);
-      if (lane == 0 && !good) ++*s.bad_pivots;
-    }
-    __syncthreads();
-    for (int i = j + 1 + warp; i < s.blocks; i += kWarps) {
-      float* tile = s.tiles + TileIndex(i, j) * kTileFloats;
-      TileSum sum;
-      Clear(sum);
-      MultiplyTiles(tile, entry.scale, diagonal, inverse.scale, lane, sum);
-      __syncwarp();
-      ForEachPair(sum, lane, [&](int r, int c, const float* pair) {
-        *reinterpret_cast<float2*>(tile + TilePlace(r, c)) = {
-            pair[0] * entry.inverse * inverse.inverse, pair[1] * entry.inverse * inverse.inverse};
-      });
+    for (int i = j + 1 + WarpIndex(); i < s.blocks; i += kWarps) {
+      FinishTile<kInShared>(s, i, j, largest);
     }
     __syncthreads();
   }
+  return largest;
 }
 
-// Replaces rhs by the solution of a factored system, with all warps. Ends with a barrier.
-template <int kWarps>
-__device__ __forceinline__ void Substitute(const TileSystem& s) {
-  const int warp = WarpIndex(), lane = LaneIndex();
-  for (int j = 0; j < s.blocks; ++j) {
-    if (warp == 0) {
-      const float* diagonal = s.tiles + TileIndex(j, j) * kTileFloats;
-      const float y = TileTimesVector(diagonal, s.rhs + j * kTile, lane);
-      __syncwarp();
-      s.rhs[j * kTile + lane] = y;
+// Of a tile of halves, transposed, times a vector: the element that is the lane's, by one warp.
+template <bool kInShared>
+__device__ __forceinline__ float TransposedTimesVector(const float* tile, const float* vector,
+                                                       int lane) {
+  float sums[8] = {};  // two of each eight columns
+#pragma unroll 1
+  for (int r = 0; r < 4; ++r) {
+    uint32_t high[4], low[4];
+    ReadHalfRows<kInShared>(tile, r, lane, high, low);
+    const float element = vector[r * 8 + lane / 4];
+#pragma unroll
+    for (int c = 0; c < 4; ++c) {
+      const float2 highs = UnpackHalves(high[c]), lows = UnpackHalves(low[c]);
+      sums[2 * c] += (highs.x + lows.x) * element;
+      sums[2 * c + 1] += (highs.y + lows.y) * element;
     }
-    __syncthreads();
-    for (int i = j + 1 + warp; i < s.blocks; i += kWarps) {
-      const float* tile = s.tiles + TileIndex(i, j) * kTileFloats;
-      s.rhs[i * kTile + lane] -= TileTimesVector(tile, s.rhs + j * kTile, lane);
-    }
-    __syncthreads();
   }
-  for (int j = s.blocks - 1; j >= 0; --j) {
-    if (warp == 0) {
-      const float* diagonal = s.tiles + TileIndex(j, j) * kTileFloats;
-      const float z = TransposedTileTimesVector(diagonal, s.rhs + j * kTile, lane);
-      __syncwarp();
-      s.rhs[j * kTile + lane] = z;
+  return SumSpread<4>(sums, lane);
+}
+__device__ __forceinline__ int OwnColumn(int lane) {
+  return lane / 8 * 8 + lane % 4 * 2 + lane / 4 % 2;
+}
+
+// Replaces rhs, as Factor leaves it, by the system's solution, with all warps. Ends with a barrier.
+template <int kWarps, bool kInShared>
+__device__ __forceinline__ void SubstituteBack(const TileSystem& s, float largest) {
+  // Row j - 1 takes the last off from warp 0, which then solves it.
+  for (int j = s.blocks; j > 0; --j) {
+    const int warp = WarpIndex(), lane = LaneIndex();
+    const TileScales scales = ScalesFor(largest);
+    for (int i = j - 1 - warp; j < s.blocks && i >= 0; i -= kWarps) {
+      s.rhs[i * kTile + OwnColumn(lane)] -=
+          TransposedTimesVector<kInShared>(s.tile(j, i), s.rhs + j * kTile, lane) *
+          scales.factor.inverse;
     }
-    __syncthreads();
-    for (int i = warp; i < j; i += kWarps) {
-      const float* tile = s.tiles + TileIndex(j, i) * kTileFloats;
-      s.rhs[i * kTile + lane] -= TransposedTileTimesVector(tile, s.rhs + j * kTile, lane);
+    if (warp == 0) {
+      __syncwarp();
+      float* own = s.rhs + (j - 1) * kTile;
+      const float solved = TransposedTimesVector<kInShared>(s.tile(j - 1, j - 1), own, lane);
+      __syncwarp();
+      own[OwnColumn(lane)] = solved * scales.inverse.inverse;
     }
     __syncthreads();
   }

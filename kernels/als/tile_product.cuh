@@ -25,9 +25,12 @@ inline constexpr int kTileFloats = kTile * kTile;
 
 // Where a tile's element lies in memory. Rows are twisted, each eight as eight fours of columns can
 // be: so fours of columns of eight rows have all banks, and pairs of columns as mma holds them too.
+// Eight rows on lies the same, kEightRows further.
 __device__ __forceinline__ int TilePlace(int row, int column) {
   return row * kTile + (column ^ ((row & 3) * 8 + (row & 4)));
 }
+
+inline constexpr int kEightRows = 8 * kTile;
 
 __host__ __device__ constexpr int NumTiles(int blocks) { return blocks * (blocks + 1) / 2; }
 __host__ __device__ constexpr int TileIndex(int i, int j) { return i * (i + 1) / 2 + j; }
@@ -55,16 +58,16 @@ __device__ __forceinline__ void Clear(TileSum& sum) {
   }
 }
 
-// Calls visit(row, column, pair) for the elements that this lane holds: two side by side in each
-// 8 x 8 block.
+// Calls visit(place in memory, pair) for the elements that this lane holds: two side by side in
+// each 8 x 8 block.
 template <typename Sum, typename Visit>
 __device__ __forceinline__ void ForEachPair(Sum& sum, int lane, Visit visit) {
 #pragma unroll
-  for (int r = 0; r < 4; ++r) {
+  for (int c = 0; c < 4; ++c) {
+    const int place = TilePlace(lane / 4, c * 8 + lane % 4 * 2);
 #pragma unroll
-    for (int c = 0; c < 4; ++c) {
-      auto* pair = &sum.part[r / 2][c][r % 2 * 2];
-      visit(r * 8 + lane / 4, c * 8 + lane % 4 * 2, pair);
+    for (int r = 0; r < 4; ++r) {
+      visit(place + r * kEightRows, &sum.part[r / 2][c][r % 2 * 2]);
     }
   }
 }
@@ -160,34 +163,17 @@ __device__ __forceinline__ void MultiplyFragments(TilePart wanted, Left left, Ri
   Multiply<1>(below, second, sum.part[1][3]);
 }
 
-// Rows [16 m, 16 m + 16) of 16 columns of a tile of floats; `place` has that of the lane's pair in
-// the first two 8 x 8 blocks of the columns.
-template <bool kLeft>
-__device__ __forceinline__ HalfFragment SplitFragment(const float* tile, const int (&place)[2],
-                                                      int m, float scale) {
+// Rows [16 m, 16 m + 16) of columns [k, k + 16) of a tile of floats, as the left operand.
+__device__ __forceinline__ HalfFragment SplitFragment(const float* tile, int k, int m, float scale,
+                                                      int lane) {
   HalfFragment fragment;
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    const int rows = (2 * m + (kLeft ? i % 2 : i / 2)) * 8, columns = kLeft ? i / 2 : i % 2;
-    const float2 pair = *reinterpret_cast<const float2*>(tile + place[columns] + rows * kTile);
-    SplitPair(pair.x * scale, pair.y * scale, fragment.high[i], fragment.low[i]);
+    const int place = TilePlace(lane / 4, k + i / 2 * 8 + lane % 4 * 2);
+    const auto* pair = reinterpret_cast<const float2*>(tile + place + (2 * m + i % 2) * kEightRows);
+    SplitPair(pair->x * scale, pair->y * scale, fragment.high[i], fragment.low[i]);
   }
   return fragment;
-}
-
-// sum += a b' of two tiles of floats, each scaled for halves.
-__device__ __forceinline__ void MultiplyTiles(const float* a, float a_scale, const float* b,
-                                              float b_scale, int lane, TileSum& sum) {
-  int place[2] = {TilePlace(lane / 4, lane % 4 * 2), TilePlace(lane / 4, lane % 4 * 2 + 8)};
-  // Not unrolled: a step's fragments fill the registers, and other warps hide its latency.
-#pragma unroll 1
-  for (int k = 0; k < kTile; k += 16) {
-    MultiplyFragments(
-        TilePart::kAll, [&](int m) { return SplitFragment<true>(a, place, m, a_scale); },
-        [&](int m) { return SplitFragment<false>(b, place, m, b_scale); }, sum);
-    place[0] ^= 16;
-    place[1] ^= 16;
-  }
 }
 
 }  // namespace penchant::PENCHANT_CUDA_NAMESPACE

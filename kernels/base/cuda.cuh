@@ -60,6 +60,23 @@ __device__ __forceinline__ T SumOverWarp(T value) {
   return value;
 }
 
+// Sums each of kCount values over the kCount lanes whose numbers differ in the bits from kBit on; a
+// lane gets the sum of value number lane / kBit % kCount. What is not its own, it hands over first.
+template <int kBit, int kCount>
+__device__ __forceinline__ float SumSpread(float (&values)[kCount], int lane) {
+#pragma unroll
+  for (int count = kCount / 2; count > 0; count /= 2) {
+    const bool upper = (lane & kBit * count) != 0;
+#pragma unroll
+    for (int e = 0; e < count; ++e) {
+      const float sent = upper ? values[e] : values[count + e];
+      const float kept = upper ? values[count + e] : values[e];
+      values[e] = kept + __shfl_xor_sync(kAllLanes, sent, kBit * count);
+    }
+  }
+  return values[0];
+}
+
 __device__ __forceinline__ float MaxOverWarp(float value) {
 #pragma unroll
   for (int lanes = kWarpSize / 2; lanes > 0; lanes /= 2) {

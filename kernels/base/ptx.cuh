@@ -99,6 +99,7 @@ __device__ __forceinline__ float4 LoadFourRelaxed(const float* from) {
 
 // Has what depends on `x` computed here, not earlier and kept in registers until now.
 __device__ __forceinline__ void ComputeAnew(int& x) { asm volatile("" : "+r"(x)); }
+__device__ __forceinline__ void ComputeAnew(float& x) { asm volatile("" : "+f"(x)); }
 
 // What is the same in all lanes, made known to be so by a vote: where a value or condition decides
 // on branches and turns, the compiler then keeps the warp together. (Of shuffles it knows less.)
@@ -124,6 +125,7 @@ inline float4 LoadFourRelaxed(const float* from) {
   return {LoadRelaxed(from), LoadRelaxed(from + 1), LoadRelaxed(from + 2), LoadRelaxed(from + 3)};
 }
 inline void ComputeAnew(int&) {}
+inline void ComputeAnew(float&) {}
 inline int LaneIndex() { return static_cast<int>(threadIdx.x) % kWarpSize; }
 inline int WarpIndex() { return static_cast<int>(threadIdx.x) / kWarpSize; }
 template <typename T>

@@ -1,0 +1,99 @@
+// 32 x 32 tiles stored as mma reads them: each element as the sum of two halves, split once for all
+// products that it enters.
+//
+// They take the place of a tile of floats: 32 words a row, in eight units of four, which hold the
+// highs of eight columns each, then the lows. Units are twisted by the row, so that the eight rows of
+// a matrix that ldmatrix loads have all banks.
+#ifndef PENCHANT_KERNELS_ALS_HALF_TILE_CUH_
+#define PENCHANT_KERNELS_ALS_HALF_TILE_CUH_
+
+#include "kernels/als/tile_product.cuh"
+
+namespace penchant::PENCHANT_CUDA_NAMESPACE {
+
+// The word with the highs of two neighbouring columns. That with their lows is at place ^ kToLows;
+// eight rows on lies the same, kEightRows further.
+__device__ __forceinline__ int HalvesPlace(int row, int column) {
+  return row * kTile + (column >> 3 ^ (row & 7)) * 4 + ((column & 7) >> 1);
+}
+inline constexpr int kToLows = 16;
+
+// Rows [8 r, 8 r + 8): of row lane / 4, word c has columns 8 c + lane % 4 * 2 and the one beside it.
+template <bool kInShared>
+__device__ __forceinline__ void ReadHalfRows(const float* tile, int r, int lane,
+                                             uint32_t (&high)[4], uint32_t (&low)[4]) {
+  const float* rows = tile + r * kEightRows;
+  if constexpr (kInShared) {
+    const int place = HalvesPlace(lane & 7, lane & ~7);
+    LoadMatrices<false>(SharedAddressOf(rows + place), high);
+    LoadMatrices<false>(SharedAddressOf(rows + (place ^ kToLows)), low);
+  } else {
+#pragma unroll
+    for (int c = 0; c < 4; ++c) {
+      const int place = HalvesPlace(lane / 4, c * 8 + lane % 4 * 2);
+      high[c] = __float_as_uint(rows[place]);
+      low[c] = __float_as_uint(rows[place ^ kToLows]);
+    }
+  }
+}
+
+// Rows [16 m, 16 m + 16) of columns [k, k + 16) as one of mma's operands.
+template <bool kInShared, bool kLeft>
+__device__ __forceinline__ HalfFragment ReadHalves(const float* tile, int k, int m, int lane) {
+  HalfFragment fragment;
+  const float* rows = tile + m * 2 * kEightRows;
+  if constexpr (kInShared) {
+    const int eight = (kLeft ? lane >> 3 : lane >> 4) & 1;
+    const int column = ((kLeft ? lane >> 4 : lane >> 3) & 1) * 8;
+    const int place = HalvesPlace(lane & 7, k + column) + eight * kEightRows;
+    LoadMatrices<false>(SharedAddressOf(rows + place), fragment.high);
+    LoadMatrices<false>(SharedAddressOf(rows + (place ^ kToLows)), fragment.low);
+  } else {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int eight = kLeft ? i % 2 : i / 2, column = (kLeft ? i / 2 : i % 2) * 8;
+      const int place =
+          HalvesPlace(lane / 4, k + column + lane % 4 * 2) + eight * kEightRows;
+      fragment.high[i] = __float_as_uint(rows[place]);
+      fragment.low[i] = __float_as_uint(rows[place ^ kToLows]);
+    }
+  }
+  return fragment;
+}
+
+// sum += a b'.
+template <bool kInShared>
+__device__ __forceinline__ void MultiplyHalfTiles(const float* a, const float* b, int lane,
+                                                  TileSum& sum) {
+  // Not unrolled: a step's fragments fill the registers, and other warps hide its latency.
+#pragma unroll 1
+  for (int k = 0; k < kTile; k += 16) {
+    MultiplyFragments(
+        TilePart::kAll, [&](int m) { return ReadHalves<kInShared, true>(a, k, m, lane); },
+        [&](int m) { return ReadHalves<kInShared, false>(b, k, m, lane); }, sum);
+  }
+}
+
+// sum += a b', where a is a tile of floats, to be scaled for halves.
+template <bool kInShared>
+__device__ __forceinline__ void SplitAndMultiply(const float* a, float scale, const float* b,
+                                                 int lane, TileSum& sum) {
+#pragma unroll 1
+  for (int k = 0; k < kTile; k += 16) {
+    MultiplyFragments(
+        TilePart::kAll, [&](int m) { return SplitFragment(a, k, m, scale, lane); },
+        [&](int m) { return ReadHalves<kInShared, false>(b, k, m, lane); }, sum);
+  }
+}
+
+// Stores two neighbouring columns, scaled for halves.
+__device__ __forceinline__ void WriteHalves(float* tile, int place, float2 pair) {
+  uint32_t high, low;
+  SplitPair(pair.x, pair.y, high, low);
+  tile[place] = __uint_as_float(high);
+  tile[place ^ kToLows] = __uint_as_float(low);
+}
+
+}  // namespace penchant::PENCHANT_CUDA_NAMESPACE
+
+#endif  // PENCHANT_KERNELS_ALS_HALF_TILE_CUH_
