@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,23 +23,32 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bench" / "ledger"))
 import ledger  # noqa: E402
+from code_costs import MMA_PER_TILE, CodeCosts, code_costs  # noqa: E402
 
 GPUS = {
     # bytes/s of HBM and L2, L2 bytes, multiprocessors, clock, multiply-adds of mma.sync in TF32 a
     # cycle and multiprocessor (H100: 0.62 of its peak, as published microbenchmarks of mma.sync
-    # found); of halves twice as many.
-    "A100": dict(hbm=2.0e12, l2=4.0e12, l2_bytes=40e6, sms=108, clock=1.41e9, mma=512, arch=80),
-    "H100": dict(hbm=3.35e12, l2=5.5e12, l2_bytes=50e6, sms=132, clock=1.755e9, mma=662, arch=90),
+    # found); of halves twice as many. Cycles from one FFMA of a scheduler to the next.
+    "A100": dict(
+        hbm=2.0e12, l2=4.0e12, l2_bytes=40e6, sms=108, clock=1.41e9, mma=512, arch=80, ffma=2
+    ),
+    "H100": dict(
+        hbm=3.35e12, l2=5.5e12, l2_bytes=50e6, sms=132, clock=1.755e9, mma=662, arch=90, ffma=1
+    ),
 }
-MMA_PER_TILE = 24  # of one 32 x 32 x 16 product of split halves; on the diagonal 18
+ELEMENT_BYTES = {"float": 4, "Bfloat16": 2}
 MMA = 16 * 8 * 16  # multiply-adds of one
 CHUNK = 4096  # observations from which on several blocks share a row
-DIAGONAL_CYCLES = 3800  # the chain of one 32 x 32 elimination: 32 steps of about 120 cycles
 PREPARE, WRITE = 200, 150  # instructions of a row before it is gathered, and of a tile's writing
 BACK = 4  # instructions of a step of the substitution in registers
 STRIP = 50  # instructions before the loops over a strip's lines: to gather, and to split
 REDUCE = 40  # to sum a strip's part of the right-hand side over lanes
-GATHER_CYCLES = 700  # latency of a gathered chunk, partly hidden by the one before it
+# In cycles: between two instructions of a warp that has its scheduler to itself; of a gathered chunk,
+# from its copies to their arrival.
+CYCLES, GATHER_CYCLES = 2, 700
+# Latencies, rounded from published microbenchmarks: of an FFMA, a reciprocal, a shuffle or a load
+# from shared memory.
+FFMA_CYCLES, RECIPROCAL_CYCLES, SHARED_CYCLES = 4, 25, 30
 
 
 def lengths(name: str) -> tuple[np.ndarray, np.ndarray, int, int]:
@@ -76,119 +84,127 @@ def lengths(name: str) -> tuple[np.ndarray, np.ndarray, int, int]:
     )
 
 
-def code_costs(arch: int) -> dict[str, dict[str, float]]:
-    """Instructions of each kernel's parts, from its machine code: `product` and `update` an mma of
-    the row's product and of the factorisation, `gather` and `split` eight columns, `pivot` a
-    step of the elimination."""
-    cubin = ROOT / "build" / "ledger" / f"solve_rows.sm_{arch}.cubin"
-    disassembler = next(Path(sys.prefix).glob("lib/python*/site-packages/nvidia/*/bin/nvdisasm"))
-    text = subprocess.run(
-        [disassembler, "-c", cubin], capture_output=True, text=True, check=True
-    ).stdout
-    found = {}
-    for section in re.split(r"\n\.text\.", text)[1:]:
-        kernel = ledger.plain_name(section.split(":")[0])
-        if kernel is None or not kernel.startswith("SolveRowsKernel"):
-            continue
-        code, labels, loops, blocks = [], {}, [], [[]]
-        for line in section.splitlines():
-            label = re.match(r"\.(L_x_\d+):", line)
-            if label:
-                labels[label[1]] = len(code)
-                blocks.append([])
-            name = re.match(r"\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z0-9_.]+)(.*?);", line)
-            if not name:
-                continue
-            operation = name[1]
-            code.append(operation)
-            blocks[-1].append(operation)
-            target = re.search(r"L_x_\d+", name[2]) if operation.startswith("BRA") else None
-            if target:
-                blocks.append([])
-                if target[0] in labels:  # backwards: a loop
-                    loops.append(code[labels[target[0]] :])
+@dataclass
+class RowShape:
+    """Rows of a part, alike."""
 
-        def count(body, *names):
-            return sum(operation.split(".")[0] in names for operation in body)
-
-        products = [
-            b for b in blocks if count(b, "LDSM") or (count(b, "HMMA") and not count(b, "LDS"))
-        ]
-        updates = [b for b in loops if count(b, "HMMA") == MMA_PER_TILE and not count(b, "LDSM")]
-        splits = [b for b in loops if count(b, "F2FP") and not count(b, "HMMA")]
-        gathers = [b for b in loops if count(b, "LDGSTS") == 2]
-        # The unrolled elimination: what lies between the reciprocal roots of its 32 pivots.
-        roots = [k for k, operation in enumerate(code) if operation.startswith("MUFU.RSQ")]
-        gaps = sorted(b - a for a, b in zip(roots, roots[1:]))
-        found[kernel] = {
-            "product": sum(map(len, products)) / sum(count(b, "HMMA") for b in products),
-            "update": min(map(len, updates), default=0) / MMA_PER_TILE,
-            "update LDS": count(min(updates, key=len, default=[]), "LDS") / MMA_PER_TILE,
-            "split": min(map(len, splits)),
-            "gather": min(map(len, gathers)),
-            "pivot": gaps[len(gaps) // 2],
-        }
-    return found
+    short: bool
+    corner: bool  # only 16 x 16 of the one tile is in use
+    blocks: int  # tiles a side
+    n: float  # observations
+    lines: float  # of them, as they are gathered
+    factors: int
+    contraction: float
+    depth: int  # of a chunk: columns on the short side, observations on the long one
+    panel_stays: bool
+    warps: int
 
 
-def row_cost(
-    order, rows, contraction, n, factors, code, resident_panel, short, corner, depth, warps
-):
-    """mma, instructions, shared wavefronts of one row, and its instructions but the elimination's;
-    `rows` are gathered on the short side. Chunks are of `depth` columns there, of observations on
-    the long side; `corner`: only 16 x 16 of a tile is in use."""
-    blocks = order // 32
-    used = n if short else factors  # elimination steps
-    tile_steps = contraction / 16
-    product = tile_steps * (6 if corner else 18 * blocks + MMA_PER_TILE * blocks * (blocks - 1) / 2)
-    update = MMA_PER_TILE * 2 * sum((blocks - j) * j + (blocks - 1 - j) for j in range(blocks))
-    eights = (rows if short else contraction) * factors / 8 / 32  # a lane
-    # As many warps as there are eight lines share a strip of 32 columns, in powers of two.
-    sharing = 2 ** int(math.log2(max(1, min(depth // 8, warps * 32 // factors))))
-    strips = math.ceil(contraction / depth) * (warps if short else sharing * factors // 32)
-    loads = tile_steps * (2 if corner else 4 * blocks + 8 * blocks * (blocks - 1) / 2)  # LDSM
-    final = n * factors / 2 / 32 * 11 if short and resident_panel else 0
-    final = n * factors / 32 * 6 if short and not resident_panel else final
-    rhs = 0 if short else sharing * factors / 32 * 3
-    # A step of the elimination; one tile's is solved without its inverse. Half a tile's takes half
-    # of the loads and multiply-adds.
-    one, tiles = blocks == 1, blocks * (blocks + 1) / 2
-    pivot = code["pivot"] + (BACK if one else 0) - corner * 10
-    loads_a_pivot = (9 if one else 22) - corner * 2
+@dataclass
+class RowCost:
+    mma: float
+    instructions: float
+    wavefronts: float
+    chunks: float
+    forming: float  # cycles of a chunk's chain
+    solving: float  # of the rest's
+
+
+def step_cycles(one_tile: bool, ffma: int) -> float:
+    """Of an elimination: from one pivot to the next."""
+    if one_tile:  # its reciprocal, shuffled to all; a factor; the next pivot, before its row's rest
+        return RECIPROCAL_CYCLES + SHARED_CYCLES + 3 * FFMA_CYCLES
+    # The pivot's row through shared memory, nine stores; a factor; then the next pivot and its
+    # reciprocal beside the rest of its row.
+    row = max(RECIPROCAL_CYCLES + 2 * FFMA_CYCLES, 32 * ffma)
+    return 9 + SHARED_CYCLES + 2 * FFMA_CYCLES + row
+
+
+def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float, float, float]:
+    """mma, instructions, wavefronts and cycles in a chain of a row's solution."""
+    blocks, warps = row.blocks, row.warps
+    step = step_cycles(blocks == 1, ffma)
+    used = row.n if row.short else row.factors  # steps of the elimination
+    if blocks == 1:  # solved without its inverse; half a tile takes half of the loads
+        instructions = used * (code.pivot + BACK - row.corner * 10)
+        wavefronts = used * (9 - row.corner * 2) + (16 if row.corner else 32)
+        return 0, instructions, wavefronts, used * (step + SHARED_CYCLES + 2 * FFMA_CYCLES)
+    below = blocks * (blocks - 1) / 2
+    updates = sum((blocks - j) * j for j in range(blocks))
+    writes = below + (blocks - 1) * (blocks - 2) / 2
     instructions = (
-        product * code["product"]
-        + update * code["update"]
-        + eights * (code["gather"] + code["split"])
-        + strips * (STRIP if short else STRIP + REDUCE)
-        + used * pivot
-        + PREPARE
-        + tiles * (80 if corner else WRITE)
-        + (0 if one else blocks * blocks * 120)  # substitution
-        + final
-        + rhs
+        used * code.pivot
+        + updates * code.update
+        + writes * code.subtract
+        + below * code.panel
+        + (below + blocks) * code.back
     )
     wavefronts = (
-        loads * 4  # four 8 x 8 matrices of 16-byte rows
-        + update * code["update LDS"] * 2  # 64 bits a lane
-        + eights * (3 * 2 * 4 + (0 if short else 1))  # 32 bytes a lane in, read, written
-        + strips * (8 if short else 17)  # 32 bytes a lane of the diagonal; shuffles and sums
-        + used * loads_a_pivot
-        + tiles * (20 if corner else 50)
-        + ((16 if corner else 32) if one else blocks * blocks * 56)
-        + (final + rhs) / 3
+        used * 22
+        + updates * 2 * 8 * 4  # ldmatrix
+        + writes * 2 * 16 * 2  # pairs of floats, read and written
+        + below * (2 * (4 * 4 + 8 * 2) + 40)
+        + (below + blocks) * (8 * 4 + 15)
     )
-    # The elimination's instructions are one warp's, in a chain that is counted for itself.
-    return product + update, instructions, wavefronts, instructions - used * pivot
+    # Warp 0 finishes a diagonal tile and inverts it; meanwhile the others work ahead.
+    chain = 0.0
+    for j in range(blocks):
+        left = blocks - 1 - j
+        own = (code.update + code.subtract) * CYCLES if j > 0 else 0
+        ahead = math.ceil(left / (warps - 1)) * (j * code.update + code.subtract) * CYCLES
+        chain += own + max(used / blocks * step, ahead if j > 0 else 0)
+        chain += math.ceil(left / warps) * code.panel * CYCLES
+    chain += (2 * blocks - 1) * code.back * CYCLES
+    return (updates + below) * 2 * MMA_PER_TILE, instructions, wavefronts, chain
 
 
-def model(gpu, users, items, num_users, num_items, factors, shapes, records, codes):
+def row_cost(row: RowShape, code: CodeCosts, element: str, ffma: int) -> RowCost:
+    blocks, warps, factors = row.blocks, row.warps, row.factors
+    steps = row.contraction / 16
+    mma = steps * (6 if row.corner else 18 * blocks + MMA_PER_TILE * blocks * (blocks - 1) / 2)
+    loads = steps * (2 if row.corner else 4 * blocks + 8 * blocks * (blocks - 1) / 2)  # LDSM
+    eights = (row.lines if row.short else row.contraction) * factors / 8 / 32  # a lane
+    # As many warps as there are eight lines share a strip of 32 columns, in powers of two.
+    sharing = 2 ** int(math.log2(max(1, min(row.depth // 8, warps * 32 // factors))))
+    chunks = math.ceil(row.contraction / row.depth)
+    strips = chunks * (warps if row.short else sharing * factors // 32)
+    formed = (
+        mma * code.product
+        + eights * (code.gather + code.split)
+        + strips * (STRIP if row.short else STRIP + REDUCE)
+    )
+    if row.short:
+        final = row.n * factors / 32 * (11 / 2 if row.panel_stays else 6)
+    else:
+        final = sharing * factors / 32 * 3
+    tiles = blocks * (blocks + 1) / 2
+    rest = PREPARE + tiles * (80 if row.corner else WRITE) + final
+    factor_mma, factor_instructions, factor_wavefronts, chain = factor_cost(row, code, ffma)
+    return RowCost(
+        mma=mma + factor_mma,
+        instructions=formed + rest + factor_instructions,
+        wavefronts=loads * 4  # four 8 x 8 matrices of 16-byte rows
+        # A lane's eight columns: arriving, read, written as 32 bytes of halves; a confidence.
+        + eights * (ELEMENT_BYTES[element] * 2 * 2 + 8 + (0 if row.short else 1))
+        + strips * (8 if row.short else 17)  # 32 bytes a lane of the diagonal; shuffles and sums
+        + tiles * (20 if row.corner else 50)
+        + final / 3
+        + factor_wavefronts,
+        chunks=chunks,
+        # The next chunk arrives while this one is multiplied.
+        forming=max(GATHER_CYCLES, formed / chunks / warps * CYCLES),
+        solving=GATHER_CYCLES + rest / warps * CYCLES + chain,
+    )
+
+
+def model(gpu, users, items, num_users, num_items, factors, element, shapes, records, codes):
     padded = -(-factors // 32) * 32
     seconds = roof = 0.0
     parts = {}
     for rows, total, fixed in ((users, num_users, num_items), (items, num_items, num_users)):
         scale = total / len(rows)
-        table_bytes = fixed * factors * 4
-        hit = min(1.0, gpu["l2_bytes"] / table_bytes)
+        row_bytes = factors * ELEMENT_BYTES[element]
+        hit = min(1.0, gpu["l2_bytes"] / (fixed * row_bytes))
         bandwidth = 1 / (hit / gpu["l2"] + (1 - hit) / gpu["hbm"])
         bounds = (0, 16, 32, 64, 128, 256, CHUNK, 10**9)
         for low, high in zip(bounds, bounds[1:]):
@@ -209,58 +225,45 @@ def model(gpu, users, items, num_users, num_items, factors, shapes, records, cod
                     )
                     if order <= limit
                 )
-                side = "true" if short else "false"
                 chunked = not short and low >= CHUNK
                 corner = short and high == 16
-                kernel = f"SolveRowsKernel<{variant}, {side}, true>"
+                name = f"SolveRowsKernel<{variant}, {str(short).lower()}, {element}, "
+                kernel = name + "true>"
                 if (gpu["arch"], kernel, factors) not in shapes:  # tiles in global memory
-                    kernel = f"SolveRowsKernel<{variant}, {side}, false>"
-                code = codes[kernel]
+                    kernel = name + "false>"
                 threads, shared = shapes[gpu["arch"], kernel, factors][-1 if corner else 0]
-                warps = threads // 32
                 registers = records[kernel, gpu["arch"]]["registers"]
                 resident = ledger.occupancies([(gpu["arch"], registers, 0, shared, threads)])[0]
                 mean = float(own.mean())
-                contraction = padded if short else mean
                 # Within a part, blocks of 32 beyond the row are skipped.
                 mean_order = float(np.ceil(own / 32).mean() * 32) if short else order
                 depth = 32 if order <= 64 else 16
                 panel = order * (depth + 4) * 4 * padded / depth
-                panel_stays = short and (padded <= 2 * depth or panel + 12e3 <= 57e3)
                 lines = 8 if depth == 32 else 16  # that are gathered together
-                cost = row_cost(
-                    int(math.ceil(mean_order / 32) * 32),
-                    float(np.ceil(own / lines).mean() * lines),
-                    contraction,
-                    mean,
-                    factors,
-                    code,
-                    panel_stays,
-                    short,
-                    corner,
-                    depth,
-                    warps,
+                row = RowShape(
+                    short=short,
+                    corner=corner,
+                    blocks=math.ceil(mean_order / 32),
+                    n=mean,
+                    lines=float(np.ceil(own / lines).mean() * lines),
+                    factors=factors,
+                    contraction=padded if short else mean,
+                    depth=depth,
+                    panel_stays=short and (padded <= 2 * depth or panel + 12e3 <= 57e3),
+                    warps=threads // 32,
                 )
+                cost = row_cost(row, codes[kernel], element, gpu["ffma"])
                 count = len(own) * scale
-                in_parallel = max(1.0, mean / CHUNK) if chunked else 1.0  # blocks a row
-                moved = count * mean * factors * 4
-                again = moved if short and not panel_stays else 0  # for the row itself
-                memory = moved / bandwidth + again / gpu["l2"]
+                moved = count * mean * row_bytes
+                again = moved if short and not row.panel_stays else 0  # for the row itself
                 per_second = gpu["sms"] * gpu["clock"]
-                # One block's chain: a row's, or for rows in chunks a chunk's, whose blocks leave
-                # the factorisation to one more.
-                gather = min(contraction, CHUNK) / depth * GATHER_CYCLES / 2
-                chain = (
-                    min(mean, factors) / 32 * DIAGONAL_CYCLES / in_parallel
-                    + gather
-                    + cost[3] / in_parallel / warps * 2
-                )
+                chain = cost.chunks * cost.forming + cost.solving
                 times = {
-                    "memory": memory,
-                    "tensor": count * cost[0] * MMA / (2 * gpu["mma"]) / per_second,
-                    "issue": count * cost[1] / 4 / per_second,
-                    "shared": count * cost[2] / per_second,
-                    "latency": count * in_parallel * chain / max(resident, 1) / per_second,
+                    "memory": moved / bandwidth + again / gpu["l2"],
+                    "tensor": count * cost.mma * MMA / (2 * gpu["mma"]) / per_second,
+                    "issue": count * cost.instructions / 4 / per_second,
+                    "shared": count * cost.wavefronts / per_second,
+                    "latency": count * chain / max(resident, 1) / per_second,
                 }
                 bound = max(times, key=times.get)
                 seconds += times[bound]
@@ -289,8 +292,11 @@ def main() -> None:
     print(
         "A model, not a measurement. Milliseconds of one iteration, eigendecompositions left out.\n"
     )
-    print("| data | factors | GPU | modelled | roofline | ratio | largest parts (bound) |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| data | factors | GPU | modelled | roofline | ratio | largest parts (bound) | "
+        "in bfloat16: modelled | ratio |"
+    )
+    print("|" + "---|" * 9)
     results = []
     for name in ("gowalla", "20M (MovieLens-like)", "1e9"):
         try:
@@ -300,19 +306,23 @@ def main() -> None:
             continue
         for factors in (64, 128, 256):
             for gpu_name, gpu in GPUS.items():
-                arch = gpu["arch"]
-                seconds, roof, parts = model(gpu, *data, factors, shapes, records, codes[arch])
-                largest = sorted(
-                    (k for k in parts if not k.endswith("bound")), key=parts.get, reverse=True
-                )[:3]
-                told = ", ".join(
-                    f"{k} {parts[k] / seconds:.0%} ({parts[k + ' bound']})" for k in largest
-                )
-                print(
-                    f"| {name} | {factors} | {gpu_name} | {seconds * 1e3:.2f} | {roof * 1e3:.2f} | "
-                    f"{seconds / roof:.1f} | {told} |"
-                )
-                results.append([name, factors, gpu_name, seconds, roof])
+                told = f"| {name} | {factors} | {gpu_name} | "
+                for element in ELEMENT_BYTES:
+                    seconds, roof, parts = model(
+                        gpu, *data, factors, element, shapes, records, codes[gpu["arch"]]
+                    )
+                    results.append([name, factors, gpu_name, element, seconds, roof])
+                    if element == "Bfloat16":
+                        print(told + f"{seconds * 1e3:.2f} | {seconds / roof:.1f} |")
+                        continue
+                    largest = sorted(
+                        (k for k in parts if not k.endswith("bound")), key=parts.get, reverse=True
+                    )[:3]
+                    told += f"{seconds * 1e3:.2f} | {roof * 1e3:.2f} | {seconds / roof:.1f} | "
+                    told += ", ".join(
+                        f"{k} {parts[k] / seconds:.0%} ({parts[k + ' bound']})" for k in largest
+                    )
+                    told += " | "
     (work / "model.json").write_text(json.dumps(results))
 
 

@@ -73,16 +73,20 @@ def plain_name(mangled: str) -> str | None:
     return match[1].replace("penchant::", "") if match else None
 
 
+def disassembler() -> str:
+    on_path = shutil.which("nvdisasm")
+    if on_path is not None:
+        return on_path
+    found = list(Path(sys.prefix).glob("lib/python*/site-packages/nvidia/*/bin/nvdisasm"))
+    if not found:
+        sys.exit("nvdisasm is missing: pip install nvidia-cuda-nvdisasm")
+    os.chmod(found[0], 0o755)
+    return str(found[0])
+
+
 def instruction_counts(cubin: Path) -> dict[str, dict[str, int]]:
-    disassembler = shutil.which("nvdisasm")
-    if disassembler is None:
-        found = list(Path(sys.prefix).glob("lib/python*/site-packages/nvidia/*/bin/nvdisasm"))
-        if not found:
-            sys.exit("nvdisasm is missing: pip install nvidia-cuda-nvdisasm")
-        disassembler = str(found[0])
-        os.chmod(disassembler, 0o755)
     text = subprocess.run(
-        [disassembler, "-c", str(cubin)], capture_output=True, text=True, check=True
+        [disassembler(), "-c", str(cubin)], capture_output=True, text=True, check=True
     ).stdout
     counts: dict[str, dict[str, int]] = {}
     kernel = None
@@ -204,6 +208,18 @@ def ledger_text(records: list[dict], shapes: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def with_headers(source: Path) -> str:
+    """The text of a source and of the CUDA headers it includes."""
+    seen, found = set(), [source]
+    while found:
+        path = found.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        found += [ROOT / name for name in re.findall(r'#include "(.*\.cuh)"', path.read_text())]
+    return "\n".join(path.read_text() for path in sorted(seen))
+
+
 def contracts_text(shapes: dict) -> str:
     """Launch contracts, with the arguments as the sources declare them."""
     lines = [
@@ -211,14 +227,10 @@ def contracts_text(shapes: dict) -> str:
         "|---|---|---|---|",
     ]
     for source in sources():
-        headers = sorted(source.parent.glob("*.cuh"))
-        text = "\n".join(p.read_text() for p in (source, *headers))
         for name, arguments in re.findall(
             r"__global__ void\s+(?:__launch_bounds__\((?:[^()]|\([^()]*\))*\)\s+)?(\w+)\(([^)]*)\)",
-            text,
+            with_headers(source),
         ):
-            if f"{name}" not in source.read_text():
-                continue
             seen = sorted(
                 k for k in {k for _, k, _ in shapes} if re.fullmatch(rf"{name}(<.*>)?", k)
             )

@@ -2,8 +2,8 @@
 // products that it enters.
 //
 // They take the place of a tile of floats: 32 words a row, in eight units of four, which hold the
-// highs of eight columns each, then the lows. Units are twisted by the row, so that the eight rows of
-// a matrix that ldmatrix loads have all banks.
+// highs of eight columns each, then the lows. Units are twisted by the row, so that the eight rows
+// of a matrix that ldmatrix loads have all banks.
 #ifndef PENCHANT_KERNELS_ALS_HALF_TILE_CUH_
 #define PENCHANT_KERNELS_ALS_HALF_TILE_CUH_
 
@@ -18,7 +18,8 @@ __device__ __forceinline__ int HalvesPlace(int row, int column) {
 }
 inline constexpr int kToLows = 16;
 
-// Rows [8 r, 8 r + 8): of row lane / 4, word c has columns 8 c + lane % 4 * 2 and the one beside it.
+// Rows [8 r, 8 r + 8): of row lane / 4, word c has columns 8 c + lane % 4 * 2 and the one beside
+// it.
 template <bool kInShared>
 __device__ __forceinline__ void ReadHalfRows(const float* tile, int r, int lane,
                                              uint32_t (&high)[4], uint32_t (&low)[4]) {
@@ -52,8 +53,7 @@ __device__ __forceinline__ HalfFragment ReadHalves(const float* tile, int k, int
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int eight = kLeft ? i % 2 : i / 2, column = (kLeft ? i / 2 : i % 2) * 8;
-      const int place =
-          HalvesPlace(lane / 4, k + column + lane % 4 * 2) + eight * kEightRows;
+      const int place = HalvesPlace(lane / 4, k + column + lane % 4 * 2) + eight * kEightRows;
       fragment.high[i] = __float_as_uint(rows[place]);
       fragment.low[i] = __float_as_uint(rows[place ^ kToLows]);
     }

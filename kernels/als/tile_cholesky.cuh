@@ -8,12 +8,14 @@
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
+inline constexpr int kPivotRow = kTile + 4;
+
 // A system in the block's hands. Tiles lie in shared or global memory, the rest in shared memory.
 struct TileSystem {
   float* tiles;       // lower tiles (i, j) at TileIndex(i, j) * kTileFloats
   float* rhs;         // in: the right-hand side; out: the solution
   float* diagonal;    // the diagonal entries, as they were before the factorisation
-  float* pivot_rows;  // 2 * kTile floats of scratch
+  float* pivot_rows;  // 2 * kPivotRow floats of scratch
   int* bad_pivots;    // counts the tiles with a pivot below its floor
   int used;           // rows in use; those beyond are the identity's
   int blocks;         // tiles a side
@@ -45,32 +47,35 @@ __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* dia
     row[k + 2] = four.z;
     row[k + 3] = four.w;
   }
+  const float floor = PivotFloor(diagonal[lane]);
+  float own_pivot = 1.0f;
   bool good = true;
-  float scale = 1.0f;
   // Where at most half of the rows are in use, the right half is zero and stays so.
   const int last = used > kTile / 2 ? kTile : kTile / 2;
 #pragma unroll
   for (int c = 0; c < kTile; ++c) {
     if (c >= used) break;
-    // Two pivot rows in turn: nobody still reads the one that is written.
-    float* pivot_row = pivot_rows + c % 2 * kTile;
+    // Two pivot rows in turn: nobody still reads the one that is written. Each has one over its
+    // pivot behind it, which its lane knows before the row is complete.
+    float* pivot_row = pivot_rows + c % 2 * kPivotRow;
+    const bool sound = row[c] > floor;  // false for NaN too; of interest in lane c
+    good &= sound || lane != c;
+    const float pivot = sound ? row[c] : 1.0f, inverse = Reciprocal(pivot);
     if (lane == c) {
+      pivot_row[kTile] = inverse;
 #pragma unroll
       for (int k = 0; k < kTile; k += 4) {
         if (k >= last) break;
         *reinterpret_cast<float4*>(pivot_row + k) = {row[k], row[k + 1], row[k + 2], row[k + 3]};
       }
     }
+    own_pivot = lane == c ? pivot : own_pivot;
     __syncwarp();
-    const float pivot = pivot_row[c];
-    const bool sound = pivot > PivotFloor(diagonal[c]);  // false for NaN too
-    good &= sound;
-    const float inverse_root = InverseRoot(sound ? pivot : 1.0f);
-    const float factor =
-        lane > c && lane < last ? pivot_row[lane] * inverse_root * inverse_root : 0.0f;
+    const float factor = lane > c && lane < last ? pivot_row[lane] * pivot_row[kTile] : 0.0f;
 #pragma unroll
-    for (int k = 0; k < kTile; k += 4) {
-      if (k >= last) break;
+    for (int turn = 0; turn < kTile; turn += 4) {
+      const int k = ((c + 1) / 4 * 4 + turn) % kTile;  // the next pivot's first
+      if (k >= last) continue;
       const float4 four = *reinterpret_cast<const float4*>(pivot_row + k);
       row[k] -= factor * four.x;
       row[k + 1] -= factor * four.y;
@@ -78,8 +83,8 @@ __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* dia
       row[k + 3] -= factor * four.w;
     }
     row[c] = lane == c ? 1.0f : -factor;
-    scale = lane == c ? inverse_root : scale;
   }
+  const float scale = InverseRoot(own_pivot);
   float sum = 0.0f;
 #pragma unroll
   for (int k = 0; k < kTile; k += 4) {
@@ -104,7 +109,7 @@ __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* dia
   }
   __syncwarp();
   rhs[lane] = sum;
-  return good;
+  return __ballot_sync(kAllLanes, good) == kAllLanes;
 }
 
 // Replaces rhs by the solution of a system of one tile, by one warp: an elimination in registers,
@@ -136,9 +141,9 @@ __device__ __forceinline__ bool SolveTile(const float* tile, const float* diagon
     pivot_row[lane] = row[c];
     const bool sound = row[c] > floor;  // false for NaN too; of interest in lane c
     good &= sound || lane != c;
-    const float root = InverseRoot(__shfl_sync(kAllLanes, sound ? row[c] : 1.0f, c));
-    const float factor = lane > c ? row[c] * root * root : 0.0f;
-    inverse = lane == c ? root * root : inverse;
+    const float over_pivot = __shfl_sync(kAllLanes, Reciprocal(sound ? row[c] : 1.0f), c);
+    const float factor = lane > c ? row[c] * over_pivot : 0.0f;
+    inverse = lane == c ? over_pivot : inverse;
     right -= factor * __shfl_sync(kAllLanes, right, c);
     __syncwarp();
 #pragma unroll

@@ -88,6 +88,13 @@ __device__ __forceinline__ float2 UnpackHalves(uint32_t pair) {
   return both;
 }
 
+// 1 / x but for its last bit; REQUIRES: neither x nor that subnormal.
+__device__ __forceinline__ float Reciprocal(float x) {
+  float inverse;
+  asm("rcp.approx.ftz.f32 %0, %1;\n" : "=f"(inverse) : "f"(x));
+  return inverse;
+}
+
 // Four elements that other threads may move at the same time; 16-byte aligned.
 __device__ __forceinline__ float4 LoadFourRelaxed(const float* from) {
   float4 out;
@@ -124,6 +131,7 @@ __device__ __forceinline__ int WarpIndex() {
 inline float4 LoadFourRelaxed(const float* from) {
   return {LoadRelaxed(from), LoadRelaxed(from + 1), LoadRelaxed(from + 2), LoadRelaxed(from + 3)};
 }
+inline float Reciprocal(float x) { return 1.0f / x; }
 inline void ComputeAnew(int&) {}
 inline void ComputeAnew(float&) {}
 inline int LaneIndex() { return static_cast<int>(threadIdx.x) % kWarpSize; }

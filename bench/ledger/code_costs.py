@@ -1,0 +1,123 @@
+"""Instructions of the row solver's parts, counted in the kernels' machine code."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+
+import ledger
+
+MMA_PER_TILE = 24  # of one 32 x 32 x 16 product of split halves; on the diagonal 18
+
+
+@dataclass
+class CodeCosts:
+    """Of one kernel. Those of factorisations are 0 where systems are a single tile."""
+
+    product: float  # an mma of the row's product
+    gather: int  # eight lines of a strip, by one warp: eight columns a lane
+    split: int
+    pivot: int  # a step of the elimination
+    update: int  # the product of two of the factor's tiles
+    subtract: int  # what writing such products' sum takes beside them
+    panel: int  # a tile below the diagonal: times the inverse, split, and off the right-hand side
+    back: int  # a tile's product with a part of the solution
+
+
+class Code:
+    """A kernel's instructions, its loops and its straight stretches."""
+
+    def __init__(self, section: str):
+        self.operations: list[str] = []
+        self.loops: list[tuple[int, int]] = []
+        self.stretches: list[list[int]] = [[]]
+        labels: dict[str, int] = {}
+        for line in section.splitlines():
+            label = re.match(r"\.(L_x_\d+):", line)
+            if label:
+                labels[label[1]] = len(self.operations)
+                self.stretches.append([])
+            found = re.match(r"\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z0-9_.]+)(.*?);", line)
+            if not found:
+                continue
+            self.stretches[-1].append(len(self.operations))
+            self.operations.append(found[1])
+            target = re.search(r"L_x_\d+", found[2]) if found[1].startswith("BRA") else None
+            if target:
+                self.stretches.append([])
+                if target[0] in labels:  # backwards
+                    self.loops.append((labels[target[0]], len(self.operations)))
+
+    def count(self, where, *names: str) -> int:
+        return sum(self.operations[k].split(".")[0] in names for k in where)
+
+    def loops_with(self, **wanted: int) -> list[tuple[int, int]]:
+        """The loops with just so many of these instructions, the shortest first."""
+        return sorted(
+            (
+                loop
+                for loop in self.loops
+                if all(self.count(range(*loop), op) == n for op, n in wanted.items())
+            ),
+            key=lambda loop: loop[1] - loop[0],
+        )
+
+
+def length(loop: tuple[int, int]) -> int:
+    return loop[1] - loop[0]
+
+
+def costs_of(code: Code) -> CodeCosts:
+    splits = [x for x in code.loops_with(F2FP=8, HMMA=0) if code.count(range(*x), "LDSM") == 0]
+    gathers = code.loops_with(LDGSTS=2, HMMA=0) or code.loops_with(LDGSTS=1, HMMA=0)
+    updates = code.loops_with(HMMA=MMA_PER_TILE, F2FP=0, MUFU=0, LDGSTS=0)
+    before = updates[0][0] if updates else len(code.operations)
+    products = [
+        s
+        for s in code.stretches
+        if s
+        and s[0] < before
+        and (code.count(s, "LDSM") or (code.count(s, "HMMA") and not code.count(s, "LDS")))
+    ]
+    # The unrolled elimination: what lies between the reciprocals of its 32 pivots.
+    roots = [k for k, operation in enumerate(code.operations) if operation.startswith("MUFU.RCP")]
+    gaps = sorted(b - a for a, b in zip(roots, roots[1:]))
+    costs = CodeCosts(
+        product=sum(map(len, products)) / sum(code.count(s, "HMMA") for s in products),
+        gather=length(gathers[0]),
+        split=length(splits[0]),
+        pivot=gaps[len(gaps) // 2],
+        update=0,
+        subtract=0,
+        panel=0,
+        back=0,
+    )
+    if updates:
+        # A tile takes two turns of the loops over its columns. Around the products' loop lie that
+        # over the tiles to be multiplied, then that over the tiles of a column.
+        inner, between, column = updates[:3]
+        costs.update = 2 * length(inner) + length(between) - length(inner)
+        costs.subtract = length(column) - length(between)
+        panel = code.loops_with(HMMA=MMA_PER_TILE, F2FP=16)[0]
+        costs.panel = length(panel) + length(code.loops_with(HMMA=MMA_PER_TILE, F2FP=48)[0])
+        rest = [x for x in code.loops_with(SHFL=7, HMMA=0, F2FP=0) if x[0] > panel[1]][0]
+        turn = min(
+            (x for x in code.loops if rest[0] <= x[0] and x[1] < rest[1]), key=length
+        )  # four of these
+        costs.back = length(rest) + 3 * length(turn)
+    return costs
+
+
+def code_costs(arch: int) -> dict[str, CodeCosts]:
+    """By kernel name: of all SolveRowsKernel in build/ledger."""
+    found = {}
+    for cubin in sorted(ledger.WORK.glob(f"solve_rows_*.sm_{arch}.cubin")):
+        text = subprocess.run(
+            [ledger.disassembler(), "-c", cubin], capture_output=True, text=True, check=True
+        ).stdout
+        for section in re.split(r"\n\.text\.", text)[1:]:
+            kernel = ledger.plain_name(section.split(":")[0])
+            if kernel is not None and kernel.startswith("SolveRowsKernel"):
+                found[kernel] = costs_of(Code(section))
+    return found
