@@ -48,10 +48,12 @@ struct RowLauncher {
     }
     const int chunks = layout.padded_factors / kDepth;
     layout.slots = kShort ? chunks : 2;
+    layout.panel_stays = kShort;
     layout.system_in_shared = true;
     layout.Place(kDepth, !kShort);
     if (kShort && chunks > 2 && Bytes(layout) > kResidentPanelBytes) {
       layout.slots = 2;
+      layout.panel_stays = false;
       layout.Place(kDepth, !kShort);
     }
     layout.system_in_shared = NumTiles(order / kTile) <= kWarps * kUnits &&

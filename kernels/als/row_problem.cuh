@@ -3,6 +3,7 @@
 #ifndef PENCHANT_KERNELS_ALS_ROW_PROBLEM_CUH_
 #define PENCHANT_KERNELS_ALS_ROW_PROBLEM_CUH_
 
+#include <algorithm>
 #include <utility>
 
 #include "kernels/als/row_plan.h"
@@ -50,6 +51,7 @@ struct SolveLayout {
   int stage;           // floats of one
   int strip_bits;      // 2^strip_bits warps share a strip (long side)
   bool system_in_shared;
+  bool panel_stays;  // until the row is written (short side); else tiles take the stages' place
 
   // Where the block's arrays begin (Workspace), in floats. Those of one size come first: a constant
   // takes no register.
@@ -66,11 +68,11 @@ struct SolveLayout {
     scale = next(order);
     rhs = next(order);
     diagonal = next(order);
-    stages = next(slots * stage);
     confidences = next(long_side ? slots * depth * 2 : 0);
     rhs_parts = next(long_side ? padded_factors << strip_bits : 0);
-    tiles = next(system_in_shared ? system() : 0);
-    floats = end;
+    stages = next(slots * stage);
+    tiles = panel_stays ? end : stages;
+    floats = std::max(end, system_in_shared ? tiles + system() : 0);
   }
 };
 

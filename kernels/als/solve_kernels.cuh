@@ -121,6 +121,18 @@ __device__ __forceinline__ void WriteTile(const TileSystem& s, int i, int j, con
   }
 }
 
+// Sets floats [begin, end) of every stage to zero.
+template <int kWarps>
+__device__ __forceinline__ void ClearStages(const SolveLayout& layout, const Workspace& w,
+                                            int begin, int end) {
+  for (int slot = 0; slot < layout.slots; ++slot) {
+#pragma unroll 1
+    for (int k = begin + static_cast<int>(threadIdx.x); k < end; k += kWarps * kWarpSize) {
+      w.stages[slot * layout.stage + k] = 0.0f;
+    }
+  }
+}
+
 // Fills what every row needs before its system is formed. Ends with a barrier.
 template <int kWarps, bool kShort>
 __device__ __forceinline__ void PrepareRow(const RowProblem& p, const Observations& observations,
@@ -169,7 +181,7 @@ __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations
   if constexpr (kShort) {
     for (int j = threadIdx.x; j < row.count; j += kThreads) w.system.rhs[j] *= w.scale[j];
     __syncthreads();
-    if (layout.slots * kDepth >= layout.padded_factors) {  // the whole panel is still there
+    if (layout.panel_stays) {
       const int line = Strips<kDepth, kShort>::Line(layout.padded_factors);
 #pragma unroll 1
       for (int k = 2 * threadIdx.x; k < p.stride; k += 2 * kThreads) {
@@ -237,16 +249,8 @@ __device__ __forceinline__ void SumChunks(const ChunkSums& chunks, int k, const 
   __syncthreads();
 }
 
-// Blocks that registers must leave room for on a multiprocessor: no more of five warps than its
-// shared memory has room for.
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
-inline constexpr int kBlocksOfFiveWarps = 2;
-#else
-inline constexpr int kBlocksOfFiveWarps = 3;
-#endif
-constexpr int MinBlocks(int warps) {
-  return warps == 1 ? 16 : warps <= 4 ? 4 : warps <= 5 ? kBlocksOfFiveWarps : 1;
-}
+// Blocks that registers must leave room for on a multiprocessor.
+constexpr int MinBlocks(int warps) { return warps == 1 ? 16 : warps <= 4 ? 4 : warps <= 5 ? 3 : 1; }
 
 // Solves the rows of a list, a block a row, blocks taking every gridDim.x-th row.
 // Where the tiles lie is known when compiling, or every access to them would be a generic one.
@@ -258,12 +262,8 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
   const Workspace w = LayOut<kTilesInShared>(
       layout, reinterpret_cast<float*>(shared),
       kTilesInShared ? nullptr : global_tiles + int64_t{blockIdx.x} * layout.system());
-  if constexpr (kShort) {
-    // What lies in a stage's lines beyond a row's is of rows before, and weighs nothing.
-    for (int k = threadIdx.x; k < layout.slots * layout.stage; k += kWarps * kWarpSize) {
-      w.stages[k] = 0.0f;
-    }
-  }
+  // What lies in a panel's lines beyond a row's is of rows before, and weighs nothing.
+  if (kShort && layout.panel_stays) ClearStages<kWarps>(layout, w, 0, layout.stage);
   for (int k = blockIdx.x; k < rows.count; k += gridDim.x) {
     const int32_t row = rows.order[k];
     const Observations observations = ObservationsOf(p, row);
@@ -277,6 +277,13 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
         kShort ? (observations.count + kTile - 1) / kTile * kTile : layout.padded_factors;
     TileSystem system = w.system;
     system.blocks = order / kTile;
+    if (kShort && !layout.panel_stays) {  // lines that are not gathered, but multiplied
+      using Strips = Strips<kDepth, kShort>;
+      const int line = Strips::Line(layout.padded_factors);
+      const int gathered =
+          (observations.count + Strips::kLines - 1) / Strips::kLines * Strips::kLines;
+      ClearStages<kWarps>(layout, w, gathered * line, order * line);
+    }
     PrepareRow<kWarps, kShort>(p, observations, row, order, layout, w);
     const auto write = [&](int i, int j, const TileSum& sum) {
       const int blocks = IsCorner<kWarps, kShort>(observations) ? 2 : 4;
