@@ -69,7 +69,8 @@ __device__ __forceinline__ void MultiplyHalfTiles(const float* a, const float* b
 #pragma unroll 1
   for (int k = 0; k < kTile; k += 16) {
     MultiplyFragments(
-        TilePart::kAll, [&](int m) { return ReadHalves<kInShared, true>(a, k, m, lane); },
+        TilePart::kAll, ReadHalves<kInShared, true>(a, k, 0, lane),
+        ReadHalves<kInShared, true>(a, k, 1, lane),
         [&](int m) { return ReadHalves<kInShared, false>(b, k, m, lane); }, sum);
   }
 }
@@ -81,7 +82,7 @@ __device__ __forceinline__ void SplitAndMultiply(const float* a, float scale, co
 #pragma unroll 1
   for (int k = 0; k < kTile; k += 16) {
     MultiplyFragments(
-        TilePart::kAll, [&](int m) { return SplitFragment(a, k, m, scale, lane); },
+        TilePart::kAll, SplitFragment(a, k, 0, scale, lane), SplitFragment(a, k, 1, scale, lane),
         [&](int m) { return ReadHalves<kInShared, false>(b, k, m, lane); }, sum);
   }
 }

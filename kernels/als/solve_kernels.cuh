@@ -27,7 +27,6 @@ template <int kWarps, int kUnits, int kDepth, bool kShort, typename Element, boo
 __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observations& row,
                                           const SolveLayout& layout, const Workspace& w, int order,
                                           Finish finish) {
-  const int warp = WarpIndex();
   const int num_tiles = NumTiles(order / kTile);
   using Strips = Strips<kDepth, kShort>;
   constexpr int kFloat = sizeof(float);
@@ -48,32 +47,35 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
 #pragma unroll
     for (int u = 0; u < kUnits; ++u) {
       Clear(sums[u]);
-      const int tile = first + u * kWarps + warp;
+      const int tile = first + WarpIndex() * kUnits + u;
       const int i = TileRow(tile < num_tiles ? tile : 0);
       place[u] = tile < num_tiles ? i << 16 | (tile - TileIndex(i, 0)) : -1;
     }
     ForEachChunk<kWarps, kDepth, kShort, Element>(p, row, layout, w, [&](int, int slot) {
       const SharedAddress stage = SharedAddressOf(w.stages + slot * layout.stage);
 #pragma unroll
-      for (int u = 0; u < kUnits; ++u) {
-        ComputeAnew(place[u]);
-        if (place[u] < 0) continue;
-        const int i = place[u] >> 16, j = place[u] & 0xffff;
-        const TilePart wanted = corner   ? TilePart::kCorner
-                                : i == j ? TilePart::kLower
-                                         : TilePart::kAll;
-        const int tile = kTile * (kShort ? line : 1);
-        const SharedAddress rows = stage + (i * tile + left) * kFloat;
-        const SharedAddress columns = stage + (j * tile + right) * kFloat;
+      for (int k = 0; k < kDepth; k += 16) {
+        const auto fragment = [&](int block, int lane_row, int m) {
+          const int tile = kTile * (kShort ? line : 1);
+          const int offset = kShort ? m * 16 * line + k / 2 : k * line + m * 8;
+          return LoadFragment<!kShort>(stage + (block * tile + lane_row + offset) * kFloat,
+                                       Strips::kSecond * kFloat);
+        };
+        HalfFragment above, below;  // a warp's tiles share them, mostly
 #pragma unroll
-        for (int k = 0; k < kDepth; k += 16) {
-          const auto fragment = [&](SharedAddress tile, int m) {
-            const int offset = kShort ? m * 16 * line + k / 2 : k * line + m * 8;
-            return LoadFragment<!kShort>(tile + offset * kFloat, Strips::kSecond * kFloat);
-          };
+        for (int u = 0; u < kUnits; ++u) {
+          ComputeAnew(place[u]);
+          if (place[u] < 0) continue;
+          const int i = place[u] >> 16, j = place[u] & 0xffff;
+          if (u == 0 || i != place[u - 1] >> 16) {
+            above = fragment(i, left, 0);
+            if (!corner) below = fragment(i, left, 1);
+          }
+          const TilePart wanted = corner   ? TilePart::kCorner
+                                  : i == j ? TilePart::kLower
+                                           : TilePart::kAll;
           MultiplyFragments(
-              wanted, [&](int m) { return fragment(rows, m); },
-              [&](int m) { return fragment(columns, m); }, sums[u]);
+              wanted, above, below, [&](int m) { return fragment(j, right, m); }, sums[u]);
         }
       }
     });
@@ -83,6 +85,7 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
     }
   }
   if constexpr (!kShort) {
+#pragma unroll 1
     for (int k = threadIdx.x; k < order; k += kWarps * kWarpSize) {
       w.system.rhs[k] = SumRhsParts(layout, w, k);
     }
@@ -179,6 +182,7 @@ __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations
                                          float* out) {
   constexpr int kThreads = kWarps * kWarpSize;
   if constexpr (kShort) {
+#pragma unroll 1
     for (int j = threadIdx.x; j < row.count; j += kThreads) w.system.rhs[j] *= w.scale[j];
     __syncthreads();
     if (layout.panel_stays) {
@@ -208,6 +212,7 @@ __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations
       }
     }
   } else {
+#pragma unroll 1
     for (int k = threadIdx.x; k < p.stride; k += kThreads) {
       out[k] = w.diagonal[k] * w.system.rhs[k];
     }
@@ -239,6 +244,7 @@ __device__ __forceinline__ void SumChunks(const ChunkSums& chunks, int k, const 
     const int i = TileRow(tile);
     finish(i, tile - TileIndex(i, 0), sum);
   }
+#pragma unroll 1
   for (int e = threadIdx.x; e < system.blocks * kTile; e += kWarps * kWarpSize) {
     float sum = 0;
     for (int chunk = first; chunk < last; ++chunk) {
@@ -344,6 +350,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
             *reinterpret_cast<float2*>(tile + place) = {pair[0], pair[1]};
           });
         });
+#pragma unroll 1
     for (int e = threadIdx.x; e < order; e += kWarps * kWarpSize) {
       sums[NumTiles(order / kTile) * kTileFloats + e] = w.system.rhs[e];
     }

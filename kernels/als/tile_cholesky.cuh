@@ -230,6 +230,7 @@ __device__ __forceinline__ void FinishTile(const TileSystem& s, int i, int j, fl
 template <int kWarps, bool kInShared>
 __device__ __forceinline__ float Factor(const TileSystem& s) {
   float largest = 1.0f;
+#pragma unroll 1
   for (int i = LaneIndex(); i < s.blocks * kTile; i += kWarpSize) {
     largest = fmaxf(largest, s.diagonal[i]);
   }

@@ -133,25 +133,25 @@ __device__ __forceinline__ HalfFragment AsRight(const HalfFragment& left) {
           {left.low[0], left.low[2], left.low[1], left.low[3]}};
 }
 
-// sum += 16 columns of 32 rows times those of others, transposed, where left(i) and right(i) give
-// the fragments of rows [16 i, 16 i + 16). On the diagonal both are of the same rows.
-template <typename Left, typename Right>
-__device__ __forceinline__ void MultiplyFragments(TilePart wanted, Left left, Right right,
+// sum += 16 columns of 32 rows, above and below, times those of others, transposed, where right(i)
+// gives the fragment of rows [16 i, 16 i + 16). On the diagonal both are of the same rows.
+template <typename Right>
+__device__ __forceinline__ void MultiplyFragments(TilePart wanted, const HalfFragment& above,
+                                                  const HalfFragment& below, Right right,
                                                   TileSum& sum) {
-  const HalfFragment above = left(0);
   if (wanted != TilePart::kAll) {
     const HalfFragment first = AsRight(above);
     Multiply<0>(above, first, sum.part[0][0]);
     Multiply<1>(above, first, sum.part[0][1]);
     if (wanted == TilePart::kCorner) return;
-    const HalfFragment below = left(1), second = AsRight(below);
+    const HalfFragment second = AsRight(below);
     Multiply<0>(below, first, sum.part[1][0]);
     Multiply<1>(below, first, sum.part[1][1]);
     Multiply<0>(below, second, sum.part[1][2]);
     Multiply<1>(below, second, sum.part[1][3]);
     return;
   }
-  const HalfFragment below = left(1), first = right(0);
+  const HalfFragment first = right(0);
   Multiply<0>(above, first, sum.part[0][0]);
   Multiply<1>(above, first, sum.part[0][1]);
   Multiply<0>(below, first, sum.part[1][0]);
