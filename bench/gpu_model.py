@@ -36,6 +36,7 @@ GPUS = {
         hbm=3.35e12, l2=5.5e12, l2_bytes=50e6, sms=132, clock=1.755e9, mma=662, arch=90, ffma=1
     ),
 }
+TILES_A_WARP = {1: 1, 4: 1, 5: 2, 12: 3}  # by the warps of a block
 ELEMENT_BYTES = {"float": 4, "Bfloat16": 2}
 MMA = 16 * 8 * 16  # multiply-adds of one
 CHUNK = 4096  # observations from which on several blocks share a row
@@ -136,14 +137,14 @@ def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float
         used * code.pivot
         + updates * code.update
         + writes * code.subtract
-        + below * code.panel
+        + 2 * below * code.panel
         + (below + blocks) * code.back
     )
     wavefronts = (
         used * 22
         + updates * 2 * 8 * 4  # ldmatrix
         + writes * 2 * 16 * 2  # pairs of floats, read and written
-        + below * (2 * (4 * 4 + 8 * 2) + 40)
+        + 2 * below * (2 * (4 * 4 + 4 * 2) + 24)
         + (below + blocks) * (8 * 4 + 15)
     )
     # Warp 0 finishes a diagonal tile and inverts it; meanwhile the others work ahead.
@@ -153,16 +154,29 @@ def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float
         own = (code.update + code.subtract) * CYCLES if j > 0 else 0
         ahead = math.ceil(left / (warps - 1)) * (j * code.update + code.subtract) * CYCLES
         chain += own + max(used / blocks * step, ahead if j > 0 else 0)
-        chain += math.ceil(left / warps) * code.panel * CYCLES
+        chain += math.ceil(2 * left / warps) * code.panel * CYCLES
     chain += (2 * blocks - 1) * code.back * CYCLES
     return (updates + below) * 2 * MMA_PER_TILE, instructions, wavefronts, chain
+
+
+def operand_loads(blocks: int, tiles_a_warp: int, corner: bool) -> int:
+    """ldmatrix of a row's product, for 16 columns or observations."""
+    if corner:
+        return 2
+    places = [(i, j) for i in range(blocks) for j in range(i + 1)]
+    loads = 0
+    for k, (i, j) in enumerate(places):
+        # A warp's tiles follow each other and share the operand of their row.
+        shared = k % tiles_a_warp > 0 and places[k - 1][0] == i
+        loads += (0 if shared else 4) + (0 if i == j else 4)
+    return loads
 
 
 def row_cost(row: RowShape, code: CodeCosts, element: str, ffma: int) -> RowCost:
     blocks, warps, factors = row.blocks, row.warps, row.factors
     steps = row.contraction / 16
     mma = steps * (6 if row.corner else 18 * blocks + MMA_PER_TILE * blocks * (blocks - 1) / 2)
-    loads = steps * (2 if row.corner else 4 * blocks + 8 * blocks * (blocks - 1) / 2)  # LDSM
+    loads = steps * operand_loads(blocks, TILES_A_WARP[warps], row.corner)
     eights = (row.lines if row.short else row.contraction) * factors / 8 / 32  # a lane
     # As many warps as there are eight lines share a strip of 32 columns, in powers of two.
     sharing = 2 ** int(math.log2(max(1, min(row.depth // 8, warps * 32 // factors))))

@@ -21,7 +21,7 @@ class CodeCosts:
     pivot: int  # a step of the elimination
     update: int  # the product of two of the factor's tiles
     subtract: int  # what writing such products' sum takes beside them
-    panel: int  # a tile below the diagonal: times the inverse, split, and off the right-hand side
+    panel: int  # half a tile below the diagonal: times the inverse, split, off the right-hand side
     back: int  # a tile's product with a part of the solution
 
 
@@ -99,8 +99,8 @@ def costs_of(code: Code) -> CodeCosts:
         inner, between, column = updates[:3]
         costs.update = 2 * length(inner) + length(between) - length(inner)
         costs.subtract = length(column) - length(between)
-        panel = code.loops_with(HMMA=MMA_PER_TILE, F2FP=16)[0]
-        costs.panel = length(panel) + length(code.loops_with(HMMA=MMA_PER_TILE, F2FP=48)[0])
+        panel = code.loops_with(HMMA=MMA_PER_TILE // 2, F2FP=8)[0]
+        costs.panel = length(panel) + length(code.loops_with(HMMA=MMA_PER_TILE // 2, F2FP=24)[0])
         rest = [x for x in code.loops_with(SHFL=7, HMMA=0, F2FP=0) if x[0] > panel[1]][0]
         turn = min(
             (x for x in code.loops if rest[0] <= x[0] and x[1] < rest[1]), key=length

@@ -75,15 +75,20 @@ __device__ __forceinline__ void MultiplyHalfTiles(const float* a, const float* b
   }
 }
 
-// sum += a b', where a is a tile of floats, to be scaled for halves.
+// sum += a b' for rows [16 m, 16 m + 16) of a, a tile of floats that are to be scaled for halves:
+// by eights of columns, as mma leaves them.
 template <bool kInShared>
-__device__ __forceinline__ void SplitAndMultiply(const float* a, float scale, const float* b,
-                                                 int lane, TileSum& sum) {
+__device__ __forceinline__ void SplitAndMultiply(const float* a, int m, float scale, const float* b,
+                                                 int lane, float (&sum)[4][4]) {
 #pragma unroll 1
   for (int k = 0; k < kTile; k += 16) {
-    MultiplyFragments(
-        TilePart::kAll, SplitFragment(a, k, 0, scale, lane), SplitFragment(a, k, 1, scale, lane),
-        [&](int m) { return ReadHalves<kInShared, false>(b, k, m, lane); }, sum);
+    const HalfFragment left = SplitFragment(a, k, m, scale, lane);
+    const HalfFragment first = ReadHalves<kInShared, false>(b, k, 0, lane);
+    Multiply<0>(left, first, sum[0]);
+    Multiply<1>(left, first, sum[1]);
+    const HalfFragment second = ReadHalves<kInShared, false>(b, k, 1, lane);
+    Multiply<0>(left, second, sum[2]);
+    Multiply<1>(left, second, sum[3]);
   }
 }
 

@@ -196,32 +196,35 @@ __device__ __forceinline__ void SubtractProducts(const TileSystem& s, int i, int
   });
 }
 
-// Makes tile (i, j) the factor's, as halves, once that on the diagonal is inverted, and takes its
-// product with the solved part of rhs off the i-th part, by one warp.
+// Makes rows [16 m, 16 m + 16) of tile (i, j) the factor's, as halves, once that on the diagonal is
+// inverted, and takes their product with the solved part of rhs off theirs, by one warp.
 template <bool kInShared>
-__device__ __forceinline__ void FinishTile(const TileSystem& s, int i, int j, float largest) {
+__device__ __forceinline__ void FinishRows(const TileSystem& s, int i, int j, int m,
+                                           float largest) {
   const int lane = LaneIndex();
   float* tile = s.tile(i, j);
   const TileScales scales = ScalesFor(largest);
-  TileSum sum;
-  Clear(sum);
-  SplitAndMultiply<kInShared>(tile, scales.entry.scale, s.tile(j, j), lane, sum);
+  float sum[4][4] = {};
+  SplitAndMultiply<kInShared>(tile, m, scales.entry.scale, s.tile(j, j), lane, sum);
   __syncwarp();
   const float scale = scales.entry.inverse * scales.inverse.inverse * scales.factor.scale;
-  float taken[4] = {};  // by the eights of rows
+  float taken[2] = {};  // by the eights of rows
 #pragma unroll
   for (int c = 0; c < 4; ++c) {
     const int column = c * 8 + lane % 4 * 2, place = HalvesPlace(lane / 4, column);
     const float2 solved = *reinterpret_cast<const float2*>(s.rhs + j * kTile + column);
 #pragma unroll
-    for (int r = 0; r < 4; ++r) {
-      const float* pair = &sum.part[r / 2][c][r % 2 * 2];
-      const float2 scaled = {pair[0] * scale, pair[1] * scale};
-      WriteHalves(tile, place + r * kEightRows, scaled);
+    for (int r = 0; r < 2; ++r) {
+      const float2 scaled = {sum[c][2 * r] * scale, sum[c][2 * r + 1] * scale};
+      WriteHalves(tile, place + (2 * m + r) * kEightRows, scaled);
       taken[r] += scaled.x * solved.x + scaled.y * solved.y;
     }
   }
-  s.rhs[i * kTile + lane % 4 * 8 + lane / 4] -= SumSpread<1>(taken, lane) * scales.factor.inverse;
+  float own = SumSpread<1>(taken, lane);  // row lane % 2 * 8 + lane / 4, over half of the columns
+  own += __shfl_xor_sync(kAllLanes, own, 2);
+  if (lane % 4 < 2) {
+    s.rhs[i * kTile + m * 16 + lane % 2 * 8 + lane / 4] -= own * scales.factor.inverse;
+  }
 }
 
 // Factors the system in place and replaces rhs by the factor's inverse times it, with all warps of
@@ -254,8 +257,8 @@ __device__ __forceinline__ float Factor(const TileSystem& s) {
       }
     }
     __syncthreads();
-    for (int i = j + 1 + WarpIndex(); i < s.blocks; i += kWarps) {
-      FinishTile<kInShared>(s, i, j, largest);
+    for (int half = WarpIndex(); half < 2 * (s.blocks - 1 - j); half += kWarps) {
+      FinishRows<kInShared>(s, j + 1 + half / 2, j, half % 2, largest);
     }
     __syncthreads();
   }

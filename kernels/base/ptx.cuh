@@ -118,6 +118,7 @@ __device__ __forceinline__ bool Agreed(bool condition) { return __any_sync(kAllL
 __device__ __forceinline__ int LaneIndex() {
   int lane;
   asm volatile("mov.u32 %0, %%laneid;\n" : "=r"(lane));
+  __builtin_assume(0 <= lane && lane < kWarpSize);  // its quotients are shifts
   return lane;
 }
 __device__ __forceinline__ int WarpIndex() {
