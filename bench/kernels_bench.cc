@@ -12,6 +12,7 @@
 #include "kernels/base/philox.h"
 #include "kernels/linalg/eigenbasis.h"
 #include "kernels/linalg/gram.h"
+#include "kernels/linalg/round_to_bfloat16.h"
 #include "kernels/score/top_k.h"
 
 namespace penchant {
@@ -50,7 +51,9 @@ std::string Device() {
   return device != nullptr ? device : "cpu";
 }
 
-// Rows of n observations against d factors; flops as the solver's shorter side needs them.
+// Rows of n observations against d factors, as floats or as bfloat16; flops as the solver's shorter
+// side needs them.
+template <bool kBfloat16>
 void SolveRowsOf(benchmark::State& state) {
   const int64_t n = state.range(0), d = state.range(1), rows = 512, items = 4096;
   Context context(1, Device());
@@ -66,10 +69,13 @@ void SolveRowsOf(benchmark::State& state) {
   const RowPlan plan(context, observations.view(), d);
   const AlsObjective objective;
   DeviceMatrix out(context, rows, d);
+  DeviceBuffer<Bfloat16> packed(context, kBfloat16 ? items * table.stride() : 0);
+  if (kBfloat16) RoundToBfloat16(context, table.view(), packed.data());
+  const FixedSide fixed{table.view(), basis.eigenvalues.data(),
+                        kBfloat16 ? packed.data() : nullptr};
   context.Synchronize();
   for (auto _ : state) {
-    SolveRows(context, objective, {table.view(), basis.eigenvalues.data()}, observations.view(),
-              plan, out.view());
+    SolveRows(context, objective, fixed, observations.view(), plan, out.view());
     context.Synchronize();
   }
   const double order = static_cast<double>(n <= d ? n : d),
@@ -77,7 +83,7 @@ void SolveRowsOf(benchmark::State& state) {
   Report(state, static_cast<double>(rows) *
                     (order * order * other + order * order * order / 3 + 4.0 * n * d));
 }
-BENCHMARK(SolveRowsOf)
+BENCHMARK(SolveRowsOf<false>)
     ->ArgNames({"n", "d"})
     ->Args({8, 64})
     ->Args({16, 64})
@@ -97,6 +103,26 @@ BENCHMARK(SolveRowsOf)
     ->Args({64, 512})
     ->Args({400, 512})
     ->Args({2048, 512});
+BENCHMARK(SolveRowsOf<true>)
+    ->ArgNames({"n", "d"})
+    ->Args({16, 128})
+    ->Args({64, 128})
+    ->Args({512, 128});
+
+// A table of d columns to bfloat16, packed.
+void RoundTable(benchmark::State& state) {
+  const int64_t d = state.range(0), rows = 1 << 18;
+  Context context(1, Device());
+  DeviceMatrix table(context, RandomTable(rows, d));
+  DeviceBuffer<Bfloat16> packed(context, rows * table.stride());
+  context.Synchronize();
+  for (auto _ : state) {
+    RoundToBfloat16(context, table.view(), packed.data());
+    context.Synchronize();
+  }
+  state.SetBytesProcessed(state.iterations() * rows * d * 10);  // read, written, packed
+}
+BENCHMARK(RoundTable)->Arg(128);
 
 void GramOf(benchmark::State& state) {
   Context context(1, Device());

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <string>
 
 #include "kernels/als/explain.h"
 #include "kernels/als/loss.h"
@@ -219,6 +220,28 @@ TEST_P(SolveRowsTest, MoreFactorsThanABlockCopiesAtOnce) {
   Fixed fixed(context(), RandomMatrix(560, 520, 5, 0.1f));
   const Solved solved = Solve(context(), Objective(), fixed, rows.view());
   EXPECT_LT(WorstError(Objective(), fixed, rows.view(), solved.out), 2e-5);
+}
+
+TEST_P(SolveRowsTest, FactorsThatDoNotFitABlockAreRefusedByNumber) {
+  if (!context().cuda()) return;  // CPUs have no such bound
+  const int64_t factors = 2000;
+  DeviceMatrix table(context(), RandomMatrix(2100, factors, 5, 0.1f));
+  const DeviceBuffer<double> eigenvalues(context(), factors);
+  for (int64_t n : {1900, 2100}) {  // on either side
+    const Csr rows = RandomCsr({n}, 2100, 3, true);
+    const DeviceCsr on_device(context(), rows.view());
+    DeviceMatrix out(context(), 1, factors);
+    try {
+      SolveRows(context(), Objective(), {table.view(), eigenvalues.data()}, on_device.view(),
+                RowPlan(context(), on_device.view(), factors), out.view());
+      FAIL() << "not refused";
+    } catch (const InvalidArgument& error) {
+      EXPECT_NE(std::string(error.what()).find("2000 factors take"), std::string::npos)
+          << error.what();
+      EXPECT_NE(std::string(error.what()).find("device=\"cpu\""), std::string::npos);
+    }
+    context().Synchronize();
+  }
 }
 
 TEST_P(SolveRowsTest, OneHugeRowBesideEmptyOnes) {
