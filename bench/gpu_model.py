@@ -44,8 +44,8 @@ PREPARE, WRITE = 200, 150  # instructions of a row before it is gathered, and of
 BACK = 4  # instructions of a step of the substitution in registers
 STRIP = 50  # instructions before the loops over a strip's lines: to gather, and to split
 REDUCE = 40  # to sum a strip's part of the right-hand side over lanes
-# In cycles: between two instructions of a warp that has its scheduler to itself; of a gathered chunk,
-# from its copies to their arrival.
+# In cycles: between two instructions of a warp that has its scheduler to itself; of a gathered
+# chunk, from its copies to their arrival.
 CYCLES, GATHER_CYCLES = 2, 700
 # Latencies, rounded from published microbenchmarks: of an FFMA, a reciprocal, a shuffle or a load
 # from shared memory.
@@ -239,7 +239,6 @@ def model(gpu, users, items, num_users, num_items, factors, element, shapes, rec
                     )
                     if order <= limit
                 )
-                chunked = not short and low >= CHUNK
                 corner = short and high == 16
                 name = f"SolveRowsKernel<{variant}, {str(short).lower()}, {element}, "
                 kernel = name + "true>"

@@ -101,7 +101,7 @@ def costs_of(code: Code) -> CodeCosts:
         costs.subtract = length(column) - length(between)
         panel = code.loops_with(HMMA=MMA_PER_TILE // 2, F2FP=8)[0]
         costs.panel = length(panel) + length(code.loops_with(HMMA=MMA_PER_TILE // 2, F2FP=24)[0])
-        rest = [x for x in code.loops_with(SHFL=7, HMMA=0, F2FP=0) if x[0] > panel[1]][0]
+        rest = next(x for x in code.loops_with(SHFL=7, HMMA=0, F2FP=0) if x[0] > panel[1])
         turn = min(
             (x for x in code.loops if rest[0] <= x[0] and x[1] < rest[1]), key=length
         )  # four of these
