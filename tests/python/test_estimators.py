@@ -334,6 +334,14 @@ def test_memory_is_estimated_and_a_budget_holds(likes):
         ImplicitALS(factors=64), num_users=10**6, num_items=10**5, nnz=10**9, device="cuda"
     )
     assert large.total > 16e9 and large.least < 4e9 and "in blocks" in str(large)
+    rounded = penchant.estimate_memory(
+        ImplicitALS(factors=64, dtype="bfloat16"),
+        num_users=10**6,
+        num_items=10**5,
+        nnz=10**9,
+        device="cuda",
+    )
+    assert rounded.total - large.total == 10**6 * 64 * 2
     with pytest.raises(penchant.DeviceError, match="memory_budget"):
         ImplicitALS(factors=64).fit(likes, show_progress=False, memory_budget=1000)
 
