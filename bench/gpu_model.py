@@ -42,6 +42,7 @@ MMA = 16 * 8 * 16  # multiply-adds of one
 CHUNK = 4096  # observations from which on several blocks share a row
 PREPARE, WRITE = 200, 150  # instructions of a row before it is gathered, and of a tile's writing
 BACK = 4  # instructions of a step of the substitution in registers
+INVERT_WAVEFRONTS = 140  # of a tile's inverse beside its pivots
 STRIP = 50  # instructions before the loops over a strip's lines: to gather, and to split
 REDUCE = 40  # to sum a strip's part of the right-hand side over lanes
 # In cycles: between two instructions of a warp that has its scheduler to itself; of a gathered
@@ -115,10 +116,11 @@ def step_cycles(one_tile: bool, ffma: int) -> float:
     """Of an elimination: from one pivot to the next."""
     if one_tile:  # its reciprocal, shuffled to all; a factor; the next pivot, before its row's rest
         return RECIPROCAL_CYCLES + SHARED_CYCLES + 3 * FFMA_CYCLES
-    # The pivot's row through shared memory, nine stores; a factor; then the next pivot and its
-    # reciprocal beside the rest of its row.
-    row = max(RECIPROCAL_CYCLES + 2 * FFMA_CYCLES, 32 * ffma)
-    return 9 + SHARED_CYCLES + 2 * FFMA_CYCLES + row
+    # Two pivots: their rows through shared memory, two stores; their determinant and its reciprocal;
+    # what is left of the second row in a row, then, beside its subtraction, of the first.
+    second = max(8 * ffma, 2 * FFMA_CYCLES)
+    pair = 2 + SHARED_CYCLES + 2 * FFMA_CYCLES + RECIPROCAL_CYCLES + FFMA_CYCLES
+    return (pair + second + 8 * ffma + FFMA_CYCLES) / 2
 
 
 def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float, float, float]:
@@ -133,15 +135,19 @@ def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float
     below = blocks * (blocks - 1) / 2
     updates = sum((blocks - j) * j for j in range(blocks))
     writes = below + (blocks - 1) * (blocks - 2) / 2
+    # A tile with at most 16 rows in use has half of it inverted.
+    inverted = sum(1.0 if used - 32 * j > 16 else 0.5 for j in range(blocks))
     instructions = (
         used * code.pivot
+        + inverted * code.invert
         + updates * code.update
         + writes * code.subtract
         + 2 * below * code.panel
         + (below + blocks) * code.back
     )
     wavefronts = (
-        used * 22
+        used * 5
+        + inverted * INVERT_WAVEFRONTS
         + updates * 2 * 8 * 4  # ldmatrix
         + writes * 2 * 16 * 2  # pairs of floats, read and written
         + 2 * below * (2 * (4 * 4 + 4 * 2) + 24)
@@ -153,7 +159,8 @@ def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float
         left = blocks - 1 - j
         own = (code.update + code.subtract) * CYCLES if j > 0 else 0
         ahead = math.ceil(left / (warps - 1)) * (j * code.update + code.subtract) * CYCLES
-        chain += own + max(used / blocks * step, ahead if j > 0 else 0)
+        inverse = used / blocks * step + inverted / blocks * code.invert * CYCLES
+        chain += own + max(inverse, ahead if j > 0 else 0)
         chain += math.ceil(2 * left / warps) * code.panel * CYCLES
     chain += (2 * blocks - 1) * code.back * CYCLES
     return (updates + below) * 2 * MMA_PER_TILE, instructions, wavefronts, chain

@@ -18,7 +18,8 @@ class CodeCosts:
     product: float  # an mma of the row's product
     gather: int  # eight lines of a strip, by one warp: eight columns a lane
     split: int
-    pivot: int  # a step of the elimination
+    pivot: float  # of an elimination
+    invert: float  # what the inverse of a tile on the diagonal takes beside its pivots
     update: int  # the product of two of the factor's tiles
     subtract: int  # what writing such products' sum takes beside them
     panel: int  # half a tile below the diagonal: times the inverse, split, off the right-hand side
@@ -80,7 +81,7 @@ def costs_of(code: Code) -> CodeCosts:
         and s[0] < before
         and (code.count(s, "LDSM") or (code.count(s, "HMMA") and not code.count(s, "LDS")))
     ]
-    # The unrolled elimination: what lies between the reciprocals of its 32 pivots.
+    # The unrolled elimination: what lies between the reciprocals of its pivots.
     roots = [k for k, operation in enumerate(code.operations) if operation.startswith("MUFU.RCP")]
     gaps = sorted(b - a for a, b in zip(roots, roots[1:]))
     costs = CodeCosts(
@@ -88,17 +89,26 @@ def costs_of(code: Code) -> CodeCosts:
         gather=length(gathers[0]),
         split=length(splits[0]),
         pivot=gaps[len(gaps) // 2],
+        invert=0,
         update=0,
         subtract=0,
         panel=0,
         back=0,
     )
     if updates:
+        # Two blocks of 16 pivots, a pair a step, each with a reciprocal of its first and of its
+        # determinant; the last pair's first comes later.
+        between = max(range(1, len(roots)), key=lambda k: roots[k] - roots[k - 1])
+        steps = [roots[k + 2] - roots[k] for k in range(0, between - 3, 2)]
+        costs.pivot = sum(steps) / len(steps) / 2
+        begin = next(s for s in code.stretches if s and s[0] <= roots[0] <= s[-1])[0]
+        end = next(k for k in range(roots[-1], len(code.operations)) if code.count([k], "BAR"))
+        costs.invert = end - begin - 32 * costs.pivot
         # A tile takes two turns of the loops over its columns. Around the products' loop lie that
         # over the tiles to be multiplied, then that over the tiles of a column.
-        inner, between, column = updates[:3]
-        costs.update = 2 * length(inner) + length(between) - length(inner)
-        costs.subtract = length(column) - length(between)
+        inner, products, column = updates[:3]
+        costs.update = 2 * length(inner) + length(products) - length(inner)
+        costs.subtract = length(column) - length(products)
         panel = code.loops_with(HMMA=MMA_PER_TILE // 2, F2FP=8)[0]
         costs.panel = length(panel) + length(code.loops_with(HMMA=MMA_PER_TILE // 2, F2FP=24)[0])
         rest = next(x for x in code.loops_with(SHFL=7, HMMA=0, F2FP=0) if x[0] > panel[1])

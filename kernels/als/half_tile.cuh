@@ -61,6 +61,37 @@ __device__ __forceinline__ HalfFragment ReadHalves(const float* tile, int k, int
   return fragment;
 }
 
+// Columns [16 m, 16 m + 16) of rows [k, k + 16), turned about: as the left operand.
+template <bool kInShared>
+__device__ __forceinline__ HalfFragment ReadHalvesTransposed(const float* tile, int k, int m,
+                                                             int lane) {
+  HalfFragment fragment;
+  const float* rows = tile + k * kTile;
+  if constexpr (kInShared) {
+    const int place =
+        HalvesPlace(lane & 7, m * 16 + (lane >> 3 & 1) * 8) + (lane >> 4) * kEightRows;
+    LoadMatrices<true>(SharedAddressOf(rows + place), fragment.high);
+    LoadMatrices<true>(SharedAddressOf(rows + (place ^ kToLows)), fragment.low);
+  } else {
+    const int column = m * 16 + lane / 4, row = lane % 4 * 2;
+    const auto pair = [&](int i, int to) {  // two rows of one column
+      uint32_t halves[2];
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const int place = HalvesPlace(row + e, column + i % 2 * 8) + i / 2 * kEightRows;
+        halves[e] = __float_as_uint(rows[place ^ to]) >> column % 2 * 16 & 0xffffu;
+      }
+      return halves[0] | halves[1] << 16;
+    };
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      fragment.high[i] = pair(i, 0);
+      fragment.low[i] = pair(i, kToLows);
+    }
+  }
+  return fragment;
+}
+
 // sum += a b'.
 template <bool kInShared>
 __device__ __forceinline__ void MultiplyHalfTiles(const float* a, const float* b, int lane,
@@ -84,11 +115,11 @@ __device__ __forceinline__ void SplitAndMultiply(const float* a, int m, float sc
   for (int k = 0; k < kTile; k += 16) {
     const HalfFragment left = SplitFragment(a, k, m, scale, lane);
     const HalfFragment first = ReadHalves<kInShared, false>(b, k, 0, lane);
-    Multiply<0>(left, first, sum[0]);
-    Multiply<1>(left, first, sum[1]);
+    MultiplyAdd<0>(left, first, sum[0]);
+    MultiplyAdd<1>(left, first, sum[1]);
     const HalfFragment second = ReadHalves<kInShared, false>(b, k, 1, lane);
-    Multiply<0>(left, second, sum[2]);
-    Multiply<1>(left, second, sum[3]);
+    MultiplyAdd<0>(left, second, sum[2]);
+    MultiplyAdd<1>(left, second, sum[3]);
   }
 }
 

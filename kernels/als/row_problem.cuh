@@ -55,7 +55,7 @@ struct SolveLayout {
 
   // Where the block's arrays begin (Workspace), in floats. Those of one size come first: a constant
   // takes no register.
-  static constexpr int kPivotRows = 0, kBadPivots = kPivotRows + 2 * kPivotRow,
+  static constexpr int kPivotRows = 0, kBadPivots = kPivotRows + kPivotScratch,
                        kHalf = kBadPivots + 2, kFactors = kHalf + 2;
   int scale, rhs, diagonal, stages, confidences, rhs_parts, tiles;
   int floats;  // of all

@@ -4,177 +4,22 @@
 #ifndef PENCHANT_KERNELS_ALS_TILE_CHOLESKY_CUH_
 #define PENCHANT_KERNELS_ALS_TILE_CHOLESKY_CUH_
 
-#include "kernels/als/half_tile.cuh"
+#include "kernels/als/diagonal_tile.cuh"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
-
-inline constexpr int kPivotRow = kTile + 4;
 
 // A system in the block's hands. Tiles lie in shared or global memory, the rest in shared memory.
 struct TileSystem {
   float* tiles;       // lower tiles (i, j) at TileIndex(i, j) * kTileFloats
   float* rhs;         // in: the right-hand side; out: the solution
   float* diagonal;    // the diagonal entries, as they were before the factorisation
-  float* pivot_rows;  // 2 * kPivotRow floats of scratch
+  float* pivot_rows;  // kPivotScratch floats of scratch
   int* bad_pivots;    // counts the tiles with a pivot below its floor
   int used;           // rows in use; those beyond are the identity's
   int blocks;         // tiles a side
 
   __device__ float* tile(int i, int j) const { return tiles + TileIndex(i, j) * kTileFloats; }
 };
-
-// A pivot this far below its original diagonal entry keeps hardly two digits of float32; and
-// systems are the identity plus something positive semidefinite, so that exact pivots are at
-// least 1.
-__device__ __forceinline__ float PivotFloor(float diagonal) {
-  return fmaxf(0.5f, diagonal * (1.0f / (1 << 18)));
-}
-
-// Replaces a symmetric diagonal tile by halves of the inverse of its Cholesky factor, scaled by
-// `half`, by one warp: one elimination in place, lane = row. At step c a row holds the inverse left
-// of column c and what is left of the tile right of it, so that 32 registers are enough for both.
-// Rows from `used` on are those of the identity, which need no step. Multiplies `rhs` by the
-// inverse. Returns whether all pivots were good; a bad one is taken for 1.
-__device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* diagonal,
-                                                   float* pivot_rows, float* rhs, int used,
-                                                   float half, int lane) {
-  float row[kTile];
-#pragma unroll
-  for (int k = 0; k < kTile; k += 4) {
-    const float4 four = *reinterpret_cast<const float4*>(tile + TilePlace(lane, k));
-    row[k] = four.x;
-    row[k + 1] = four.y;
-    row[k + 2] = four.z;
-    row[k + 3] = four.w;
-  }
-  const float floor = PivotFloor(diagonal[lane]);
-  float own_pivot = 1.0f;
-  bool good = true;
-  // Where at most half of the rows are in use, the right half is zero and stays so.
-  const int last = used > kTile / 2 ? kTile : kTile / 2;
-#pragma unroll
-  for (int c = 0; c < kTile; ++c) {
-    if (c >= used) break;
-    // Two pivot rows in turn: nobody still reads the one that is written. Each has one over its
-    // pivot behind it, which its lane knows before the row is complete.
-    float* pivot_row = pivot_rows + c % 2 * kPivotRow;
-    const bool sound = row[c] > floor;  // false for NaN too; of interest in lane c
-    good &= sound || lane != c;
-    const float pivot = sound ? row[c] : 1.0f, inverse = Reciprocal(pivot);
-    if (lane == c) {
-      pivot_row[kTile] = inverse;
-#pragma unroll
-      for (int k = 0; k < kTile; k += 4) {
-        if (k >= last) break;
-        *reinterpret_cast<float4*>(pivot_row + k) = {row[k], row[k + 1], row[k + 2], row[k + 3]};
-      }
-    }
-    own_pivot = lane == c ? pivot : own_pivot;
-    __syncwarp();
-    const float factor = lane > c && lane < last ? pivot_row[lane] * pivot_row[kTile] : 0.0f;
-#pragma unroll
-    for (int turn = 0; turn < kTile; turn += 4) {
-      const int k = ((c + 1) / 4 * 4 + turn) % kTile;  // the next pivot's first
-      if (k >= last) continue;
-      const float4 four = *reinterpret_cast<const float4*>(pivot_row + k);
-      row[k] -= factor * four.x;
-      row[k + 1] -= factor * four.y;
-      row[k + 2] -= factor * four.z;
-      row[k + 3] -= factor * four.w;
-    }
-    row[c] = lane == c ? 1.0f : -factor;
-  }
-  const float scale = InverseRoot(own_pivot);
-  float sum = 0.0f;
-#pragma unroll
-  for (int k = 0; k < kTile; k += 4) {
-    const float4 inverse = {
-        k <= lane ? row[k] * scale : 0.0f, k + 1 <= lane ? row[k + 1] * scale : 0.0f,
-        k + 2 <= lane ? row[k + 2] * scale : 0.0f, k + 3 <= lane ? row[k + 3] * scale : 0.0f};
-    row[k] = inverse.x * half;
-    row[k + 1] = inverse.y * half;
-    row[k + 2] = inverse.z * half;
-    row[k + 3] = inverse.w * half;
-    const float4 right = *reinterpret_cast<const float4*>(rhs + k);
-    sum += inverse.x * right.x + inverse.y * right.y + inverse.z * right.z + inverse.w * right.w;
-  }
-#pragma unroll
-  for (int k = 0; k < kTile; k += 8) {
-    uint32_t high[4], low[4];
-#pragma unroll
-    for (int i = 0; i < 4; ++i) SplitPair(row[k + 2 * i], row[k + 2 * i + 1], high[i], low[i]);
-    const int place = HalvesPlace(lane, k);
-    *reinterpret_cast<uint4*>(tile + place) = {high[0], high[1], high[2], high[3]};
-    *reinterpret_cast<uint4*>(tile + (place ^ kToLows)) = {low[0], low[1], low[2], low[3]};
-  }
-  __syncwarp();
-  rhs[lane] = sum;
-  return __ballot_sync(kAllLanes, good) == kAllLanes;
-}
-
-// Replaces rhs by the solution of a system of one tile, by one warp: an elimination in registers,
-// lane = row, and the substitution back through what it left there. Rows from `used` on are those
-// of the identity, which need no step. Returns whether all pivots were good; a bad one is taken
-// for 1.
-__device__ __forceinline__ bool SolveTile(const float* tile, const float* diagonal,
-                                          float* pivot_rows, float* rhs, int used, int lane) {
-  // Where at most half of the rows are in use, the others and their columns are left alone.
-  const int last = used > kTile / 2 ? kTile : kTile / 2;
-  float row[kTile] = {};
-#pragma unroll
-  for (int k = 0; k < kTile; k += 4) {
-    if (k >= last) break;
-    const float4 four = *reinterpret_cast<const float4*>(tile + TilePlace(lane, k));
-    row[k] = four.x;
-    row[k + 1] = four.y;
-    row[k + 2] = four.z;
-    row[k + 3] = four.w;
-  }
-  const float floor = PivotFloor(diagonal[lane]);
-  float right = rhs[lane], inverse = 1.0f;
-  bool good = true;
-#pragma unroll
-  for (int c = 0; c < kTile; ++c) {
-    if (c >= used) break;
-    // Two pivot rows in turn: nobody still reads the one that is written. They are columns as well.
-    float* pivot_row = pivot_rows + c % 2 * kTile;
-    pivot_row[lane] = row[c];
-    const bool sound = row[c] > floor;  // false for NaN too; of interest in lane c
-    good &= sound || lane != c;
-    const float over_pivot = __shfl_sync(kAllLanes, Reciprocal(sound ? row[c] : 1.0f), c);
-    const float factor = lane > c ? row[c] * over_pivot : 0.0f;
-    inverse = lane == c ? over_pivot : inverse;
-    right -= factor * __shfl_sync(kAllLanes, right, c);
-    __syncwarp();
-#pragma unroll
-    for (int k = (c + 1) / 4 * 4; k < kTile; k += 4) {
-      if (k >= last) break;
-      const float4 four = *reinterpret_cast<const float4*>(pivot_row + k);
-      if (k > c) row[k] -= factor * four.x;
-      if (k + 1 > c) row[k + 1] -= factor * four.y;
-      if (k + 2 > c) row[k + 2] -= factor * four.z;
-      row[k + 3] -= factor * four.w;
-    }
-  }
-#pragma unroll
-  for (int c = kTile - 1; c > 0; --c) {
-    if (c >= used) continue;
-    const float solved = __shfl_sync(kAllLanes, right * inverse, c);
-    if (lane < c) right -= row[c] * solved;
-  }
-  rhs[lane] = right * inverse;
-  __syncwarp();
-  return __ballot_sync(kAllLanes, good) == kAllLanes;
-}
-
-// The scales of a system's halves. Its largest entry is one on the diagonal: it bounds the tiles,
-// its root the factor's. The inverses' entries are at most 1, as pivots are at least 1.
-struct TileScales {
-  HalfScale entry, factor, inverse;
-};
-__device__ __forceinline__ TileScales ScalesFor(float largest) {
-  return {HalfScaleFor(largest * largest), HalfScaleFor(largest), HalfScaleFor(1.0f)};
-}
 
 // Takes the products of the factor's columns [first, end) off tile (i, j), by one warp.
 template <bool kInShared>
@@ -220,11 +65,7 @@ __device__ __forceinline__ void FinishRows(const TileSystem& s, int i, int j, in
       taken[r] += scaled.x * solved.x + scaled.y * solved.y;
     }
   }
-  float own = SumSpread<1>(taken, lane);  // row lane % 2 * 8 + lane / 4, over half of the columns
-  own += __shfl_xor_sync(kAllLanes, own, 2);
-  if (lane % 4 < 2) {
-    s.rhs[i * kTile + m * 16 + lane % 2 * 8 + lane / 4] -= own * scales.factor.inverse;
-  }
+  TakeOffRows(s.rhs + i * kTile + m * 16, taken, scales.factor.inverse, lane);
 }
 
 // Factors the system in place and replaces rhs by the factor's inverse times it, with all warps of
@@ -249,9 +90,9 @@ __device__ __forceinline__ float Factor(const TileSystem& s) {
       }
       if (warp == 0) {
         __syncwarp();
-        const bool good = InvertDiagonalTile(s.tile(j, j), s.diagonal + j * kTile, s.pivot_rows,
-                                             s.rhs + j * kTile, s.used - j * kTile,
-                                             ScalesFor(largest).inverse.scale, LaneIndex());
+        const bool good = InvertDiagonalTile<kInShared>(
+            s.tile(j, j), s.diagonal + j * kTile, s.pivot_rows, s.rhs + j * kTile,
+            s.used - j * kTile, ScalesFor(largest), LaneIndex());
         if (threadIdx.x == 0 && !good) ++*s.bad_pivots;
         break;
       }

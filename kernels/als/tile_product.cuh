@@ -108,16 +108,41 @@ __device__ __forceinline__ HalfFragment LoadFragment(SharedAddress lane_row, int
   return fragment;
 }
 
-// sum (16 x 8) += a (16 x 16) times the transposed rows [8 kBlock, 8 kBlock + 8) of b.
+// product (16 x 8) = a (16 x 16) times the transposed rows [8 kBlock, 8 kBlock + 8) of b.
 template <int kBlock>
 __device__ __forceinline__ void Multiply(const HalfFragment& a, const HalfFragment& b,
-                                         float (&sum)[4]) {
-  float part[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-  MmaHalf(part, a.low, b.high[2 * kBlock], b.high[2 * kBlock + 1]);
-  MmaHalf(part, a.high, b.low[2 * kBlock], b.low[2 * kBlock + 1]);
-  MmaHalf(part, a.high, b.high[2 * kBlock], b.high[2 * kBlock + 1]);
+                                         float (&product)[4]) {
+#pragma unroll
+  for (int e = 0; e < 4; ++e) product[e] = 0.0f;
+  MmaHalf(product, a.low, b.high[2 * kBlock], b.high[2 * kBlock + 1]);
+  MmaHalf(product, a.high, b.low[2 * kBlock], b.low[2 * kBlock + 1]);
+  MmaHalf(product, a.high, b.high[2 * kBlock], b.high[2 * kBlock + 1]);
+}
+// A whole 16 x 16, by eights of columns.
+__device__ __forceinline__ void Multiply(const HalfFragment& a, const HalfFragment& b,
+                                         float (&product)[2][4]) {
+  Multiply<0>(a, b, product[0]);
+  Multiply<1>(a, b, product[1]);
+}
+// sum += the same.
+template <int kBlock>
+__device__ __forceinline__ void MultiplyAdd(const HalfFragment& a, const HalfFragment& b,
+                                            float (&sum)[4]) {
+  float part[4];
+  Multiply<kBlock>(a, b, part);
 #pragma unroll
   for (int e = 0; e < 4; ++e) sum[e] += part[e];
+}
+
+// A product of 16 x 16, by eights of columns, as the left operand of another.
+__device__ __forceinline__ HalfFragment SplitSum(const float (&sum)[2][4], float scale) {
+  HalfFragment fragment;
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const float* pair = &sum[i / 2][i % 2 * 2];
+    SplitPair(pair[0] * scale, pair[1] * scale, fragment.high[i], fragment.low[i]);
+  }
+  return fragment;
 }
 
 // What of a tile is wanted.
@@ -141,26 +166,26 @@ __device__ __forceinline__ void MultiplyFragments(TilePart wanted, const HalfFra
                                                   TileSum& sum) {
   if (wanted != TilePart::kAll) {
     const HalfFragment first = AsRight(above);
-    Multiply<0>(above, first, sum.part[0][0]);
-    Multiply<1>(above, first, sum.part[0][1]);
+    MultiplyAdd<0>(above, first, sum.part[0][0]);
+    MultiplyAdd<1>(above, first, sum.part[0][1]);
     if (wanted == TilePart::kCorner) return;
     const HalfFragment second = AsRight(below);
-    Multiply<0>(below, first, sum.part[1][0]);
-    Multiply<1>(below, first, sum.part[1][1]);
-    Multiply<0>(below, second, sum.part[1][2]);
-    Multiply<1>(below, second, sum.part[1][3]);
+    MultiplyAdd<0>(below, first, sum.part[1][0]);
+    MultiplyAdd<1>(below, first, sum.part[1][1]);
+    MultiplyAdd<0>(below, second, sum.part[1][2]);
+    MultiplyAdd<1>(below, second, sum.part[1][3]);
     return;
   }
   const HalfFragment first = right(0);
-  Multiply<0>(above, first, sum.part[0][0]);
-  Multiply<1>(above, first, sum.part[0][1]);
-  Multiply<0>(below, first, sum.part[1][0]);
-  Multiply<1>(below, first, sum.part[1][1]);
+  MultiplyAdd<0>(above, first, sum.part[0][0]);
+  MultiplyAdd<1>(above, first, sum.part[0][1]);
+  MultiplyAdd<0>(below, first, sum.part[1][0]);
+  MultiplyAdd<1>(below, first, sum.part[1][1]);
   const HalfFragment second = right(1);
-  Multiply<0>(above, second, sum.part[0][2]);
-  Multiply<1>(above, second, sum.part[0][3]);
-  Multiply<0>(below, second, sum.part[1][2]);
-  Multiply<1>(below, second, sum.part[1][3]);
+  MultiplyAdd<0>(above, second, sum.part[0][2]);
+  MultiplyAdd<1>(above, second, sum.part[0][3]);
+  MultiplyAdd<0>(below, second, sum.part[1][2]);
+  MultiplyAdd<1>(below, second, sum.part[1][3]);
 }
 
 // Rows [16 m, 16 m + 16) of columns [k, k + 16) of a tile of floats, as the left operand.
