@@ -23,7 +23,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bench" / "ledger"))
 import ledger  # noqa: E402
-from code_costs import MMA_PER_TILE, CodeCosts, code_costs  # noqa: E402
+from code_costs import AHEAD, MMA_PER_TILE, CodeCosts, code_costs  # noqa: E402
 
 GPUS = {
     # bytes/s of HBM and L2, L2 bytes, multiprocessors, clock, multiply-adds of mma.sync in TF32 a
@@ -36,7 +36,7 @@ GPUS = {
         hbm=3.35e12, l2=5.5e12, l2_bytes=50e6, sms=132, clock=1.755e9, mma=662, arch=90, ffma=1
     ),
 }
-TILES_A_WARP = {1: 1, 4: 1, 5: 2, 12: 3}  # by the warps of a block
+TILES_A_WARP = {1: 1, 2: 2, 5: 2, 12: 3}  # by the warps of a block
 ELEMENT_BYTES = {"float": 4, "Bfloat16": 2}
 MMA = 16 * 8 * 16  # multiply-adds of one
 CHUNK = 4096  # observations from which on several blocks share a row
@@ -47,7 +47,9 @@ STRIP = 50  # instructions before the loops over a strip's lines: to gather, and
 REDUCE = 40  # to sum a strip's part of the right-hand side over lanes
 # In cycles: between two instructions of a warp that has its scheduler to itself; of a gathered
 # chunk, from its copies to their arrival.
-CYCLES, GATHER_CYCLES = 2, 700
+# And of rows of the table that lie in L2, after their numbers.
+CYCLES, GATHER_CYCLES, AGAIN_CYCLES = 2, 700, 400
+PANEL_STAYS = 5 << 10  # bytes; kResidentPanelBytes of the launcher
 # Latencies, rounded from published microbenchmarks: of an FFMA, a reciprocal, a shuffle or a load
 # from shared memory.
 FFMA_CYCLES, RECIPROCAL_CYCLES, SHARED_CYCLES = 4, 25, 30
@@ -166,6 +168,28 @@ def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float
     return (updates + below) * 2 * MMA_PER_TILE, instructions, wavefronts, chain
 
 
+def final_cost(row: RowShape, code: CodeCosts, sharing: int) -> tuple[float, float, float]:
+    """Instructions, wavefronts and cycles in a chain of writing a row that is solved."""
+    if not row.short:
+        instructions = sharing * row.factors / 32 * 3
+    elif row.panel_stays:
+        instructions = row.n * row.factors / 32 * 11 / 2
+    else:
+        # Threads have four columns each; where there are more, they share the observations.
+        threads = 1
+        while 2 * threads <= row.warps * 32 and 4 * threads < row.factors:
+            threads *= 2
+        parts = row.warps * 32 // threads
+        turns = math.ceil(row.n / (AHEAD * parts)) * math.ceil(row.factors / 4 / threads)
+        # Of a load 16 bytes a lane, an id and a weight.
+        return (
+            row.warps * (turns * code.again + 30),
+            row.warps * turns * AHEAD * 6,
+            turns * (AGAIN_CYCLES + code.again * CYCLES),
+        )
+    return instructions, instructions / 3, instructions / row.warps * CYCLES
+
+
 def operand_loads(blocks: int, tiles_a_warp: int, corner: bool) -> int:
     """ldmatrix of a row's product, for 16 columns or observations."""
     if corner:
@@ -194,27 +218,24 @@ def row_cost(row: RowShape, code: CodeCosts, element: str, ffma: int) -> RowCost
         + eights * (code.gather + code.split)
         + strips * (STRIP if row.short else STRIP + REDUCE)
     )
-    if row.short:
-        final = row.n * factors / 32 * (11 / 2 if row.panel_stays else 6)
-    else:
-        final = sharing * factors / 32 * 3
+    final, final_wavefronts, final_cycles = final_cost(row, code, sharing)
     tiles = blocks * (blocks + 1) / 2
-    rest = PREPARE + tiles * (80 if row.corner else WRITE) + final
+    rest = PREPARE + tiles * (80 if row.corner else WRITE)
     factor_mma, factor_instructions, factor_wavefronts, chain = factor_cost(row, code, ffma)
     return RowCost(
         mma=mma + factor_mma,
-        instructions=formed + rest + factor_instructions,
+        instructions=formed + rest + factor_instructions + final,
         wavefronts=loads * 4  # four 8 x 8 matrices of 16-byte rows
         # A lane's eight columns: arriving, read, written as 32 bytes of halves; a confidence.
         + eights * (ELEMENT_BYTES[element] * 2 * 2 + 8 + (0 if row.short else 1))
         + strips * (8 if row.short else 17)  # 32 bytes a lane of the diagonal; shuffles and sums
         + tiles * (20 if row.corner else 50)
-        + final / 3
+        + final_wavefronts
         + factor_wavefronts,
         chunks=chunks,
         # The next chunk arrives while this one is multiplied.
         forming=max(GATHER_CYCLES, formed / chunks / warps * CYCLES),
-        solving=GATHER_CYCLES + rest / warps * CYCLES + chain,
+        solving=GATHER_CYCLES + rest / warps * CYCLES + chain + final_cycles,
     )
 
 
@@ -240,7 +261,7 @@ def model(gpu, users, items, num_users, num_items, factors, element, shapes, rec
                     v
                     for limit, v in (
                         (32, "1, 1, 32"),
-                        (64, "4, 1, 32"),
+                        (64, "2, 2, 32"),
                         (128, "5, 2, 16"),
                         (10**9, "12, 3, 16"),
                     )
@@ -258,7 +279,7 @@ def model(gpu, users, items, num_users, num_items, factors, element, shapes, rec
                 # Within a part, blocks of 32 beyond the row are skipped.
                 mean_order = float(np.ceil(own / 32).mean() * 32) if short else order
                 depth = 32 if order <= 64 else 16
-                panel = order * (depth + 4) * 4 * padded / depth
+                panel = (16 if corner else order) * (depth + 4) * 4 * padded // depth
                 lines = 8 if depth == 32 else 16  # that are gathered together
                 row = RowShape(
                     short=short,
@@ -269,7 +290,7 @@ def model(gpu, users, items, num_users, num_items, factors, element, shapes, rec
                     factors=factors,
                     contraction=padded if short else mean,
                     depth=depth,
-                    panel_stays=short and (padded <= 2 * depth or panel + 12e3 <= 57e3),
+                    panel_stays=short and panel <= PANEL_STAYS,
                     warps=threads // 32,
                 )
                 cost = row_cost(row, codes[kernel], element, gpu["ffma"])

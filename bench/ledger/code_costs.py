@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import ledger
 
 MMA_PER_TILE = 24  # of one 32 x 32 x 16 product of split halves; on the diagonal 18
+AHEAD = 8  # of those, whose loads are on their way together
 
 
 @dataclass
@@ -24,6 +25,7 @@ class CodeCosts:
     subtract: int  # what writing such products' sum takes beside them
     panel: int  # half a tile below the diagonal: times the inverse, split, off the right-hand side
     back: int  # a tile's product with a part of the solution
+    again: int  # a turn over AHEAD observations that are gathered once more, to write the row
 
 
 class Code:
@@ -94,7 +96,11 @@ def costs_of(code: Code) -> CodeCosts:
         subtract=0,
         panel=0,
         back=0,
+        again=0,
     )
+    again = code.loops_with(LDG=2 * AHEAD, HMMA=0, LDGSTS=0)
+    if again:
+        costs.again = length(again[0])
     if updates:
         # Two blocks of 16 pivots, a pair a step, each with a reciprocal of its first and of its
         # determinant; the last pair's first comes later.

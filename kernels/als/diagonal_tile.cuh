@@ -31,11 +31,11 @@ inline constexpr int kBlock = kTile / 2;
 __device__ __forceinline__ int BlockRow(int lane) { return lane % kBlock; }
 __device__ __forceinline__ int BlockColumn(int lane) { return lane / kBlock * 8; }
 
-// Replaces a symmetric block by the inverse of its Cholesky factor, scaled: an elimination in place, two
-// pivots a step. After step c a row holds the inverse left of column c + 2 and what is left of the
-// block right of it, and what stands above the diagonal is of no use. Rows from `used` on are those
-// of the identity, which need no step. Returns whether this row's pivot was above its floor; one
-// that is not leaves numbers without meaning.
+// Replaces a symmetric block by the inverse of its Cholesky factor, scaled: an elimination in
+// place, two pivots a step. After step c a row holds the inverse left of column c + 2 and what is
+// left of the block right of it, and what stands above the diagonal is of no use. Rows from `used`
+// on are those of the identity, which need no step. Returns whether this row's pivot was above its
+// floor; one that is not leaves numbers without meaning.
 __device__ __forceinline__ bool InvertBlock(float (&row)[8], float floor, float scale,
                                             float* pivot_rows, int used, int lane) {
   const int r = BlockRow(lane), column = BlockColumn(lane);
@@ -117,7 +117,8 @@ __device__ __forceinline__ void TakeOffRows(float* vector, float (&taken)[2], fl
 
 // The block of a tile that begins at row and column 16 m: the lane's part of it, in floats.
 __device__ __forceinline__ void ReadBlock(const float* tile, int m, int lane, float (&row)[8]) {
-  const int place = (TilePlace(BlockRow(lane), BlockColumn(lane)) ^ m * kBlock) + m * kBlock * kTile;
+  const int place =
+      (TilePlace(BlockRow(lane), BlockColumn(lane)) ^ m * kBlock) + m * kBlock * kTile;
 #pragma unroll
   for (int k = 0; k < 8; k += 4) {
     const float4 four = *reinterpret_cast<const float4*>(tile + (place ^ k));
@@ -157,8 +158,7 @@ __device__ __forceinline__ bool FinishBlock(float* tile, const float* diagonal, 
   float sum = 0.0f;
 #pragma unroll
   for (int k = 0; k < 8; k += 4) {
-    const float4 four =
-        *reinterpret_cast<const float4*>(rhs + m * kBlock + BlockColumn(lane) + k);
+    const float4 four = *reinterpret_cast<const float4*>(rhs + m * kBlock + BlockColumn(lane) + k);
     sum += row[k] * four.x + row[k + 1] * four.y + row[k + 2] * four.z + row[k + 3] * four.w;
   }
   sum += __shfl_xor_sync(kAllLanes, sum, kBlock);
@@ -178,8 +178,7 @@ template <bool kInShared>
 __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* diagonal,
                                                    float* pivot_rows, float* rhs, int used,
                                                    const TileScales& scales, int lane) {
-  bool good =
-      FinishBlock(tile, diagonal, pivot_rows, rhs, used, scales.inverse, 0, true, lane);
+  bool good = FinishBlock(tile, diagonal, pivot_rows, rhs, used, scales.inverse, 0, true, lane);
   if (used <= kBlock) {  // the rest is the identity
     float row[8];
 #pragma unroll

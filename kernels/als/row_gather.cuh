@@ -61,10 +61,8 @@ __device__ __forceinline__ void ReadUnit(const float* at, int second, float4 (&u
     unit[1] = *reinterpret_cast<const float4*>(at + second);
   } else {
     const uint4 pairs = *reinterpret_cast<const uint4*>(at);
-    const auto low = [](uint32_t pair) { return __uint_as_float(pair << 16); };
-    const auto high = [](uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); };
-    unit[0] = {low(pairs.x), high(pairs.x), low(pairs.y), high(pairs.y)};
-    unit[1] = {low(pairs.z), high(pairs.z), low(pairs.w), high(pairs.w)};
+    unit[0] = AsFloats({pairs.x, pairs.y});
+    unit[1] = AsFloats({pairs.z, pairs.w});
   }
 }
 

@@ -12,7 +12,7 @@
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
 // Panels up to this size stay in shared memory until the row is written.
-inline constexpr int64_t kResidentPanelBytes = 56 << 10;
+inline constexpr int64_t kResidentPanelBytes = 5 << 10;
 
 inline int RoundUpToTile(int64_t n) { return static_cast<int>(DivideUp(n, kTile)) * kTile; }
 
@@ -48,14 +48,16 @@ struct RowLauncher {
     }
     const int chunks = layout.padded_factors / kDepth;
     layout.slots = kShort ? chunks : 2;
-    layout.panel_stays = kShort;
+    layout.panel_stays = kShort && chunks * layout.stage * 4 <= kResidentPanelBytes;
+    if (kShort && !layout.panel_stays) {
+      layout.slots = 2;
+      while (2 << layout.four_bits <= kWarps * kWarpSize &&
+             4 << layout.four_bits < problem.stride) {
+        ++layout.four_bits;
+      }
+    }
     layout.system_in_shared = true;
     layout.Place(kDepth, !kShort);
-    if (kShort && chunks > 2 && Bytes(layout) > kResidentPanelBytes) {
-      layout.slots = 2;
-      layout.panel_stays = false;
-      layout.Place(kDepth, !kShort);
-    }
     layout.system_in_shared = NumTiles(order / kTile) <= kWarps * kUnits &&
                               Bytes(layout) <= context.cuda()->facts().shared_bytes;
     layout.Place(kDepth, !kShort);
@@ -119,7 +121,7 @@ struct RowLauncher {
     if (order <= 32) {
       call.template operator()<1, 1, 32>();
     } else if (order <= 64) {
-      call.template operator()<4, 1, 32>();
+      call.template operator()<2, 2, 32>();
     } else if (order <= 128) {
       call.template operator()<5, 2, 16>();
     } else {

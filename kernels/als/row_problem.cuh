@@ -52,6 +52,7 @@ struct SolveLayout {
   int strip_bits;      // 2^strip_bits warps share a strip (long side)
   bool system_in_shared;
   bool panel_stays;  // until the row is written (short side); else tiles take the stages' place
+  int four_bits;     // 2^four_bits threads read four columns each, as rows are gathered for that
 
   // Where the block's arrays begin (Workspace), in floats. Those of one size come first: a constant
   // takes no register.
@@ -99,8 +100,18 @@ __device__ __forceinline__ const Element* TableOf(const RowProblem& p) {
     return p.table;
   }
 }
-__device__ __forceinline__ float AsFloat(float element) { return element; }
-__device__ __forceinline__ float AsFloat(Bfloat16 element) { return element.value(); }
+// Four of its elements.
+__device__ __forceinline__ float4 AsFloats(uint2 pairs) {
+  const auto low = [](uint32_t pair) { return __uint_as_float(pair << 16); };
+  const auto high = [](uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); };
+  return {low(pairs.x), high(pairs.x), low(pairs.y), high(pairs.y)};
+}
+__device__ __forceinline__ float4 LoadFour(const float* from) {
+  return *reinterpret_cast<const float4*>(from);
+}
+__device__ __forceinline__ float4 LoadFour(const Bfloat16* from) {
+  return AsFloats(*reinterpret_cast<const uint2*>(from));
+}
 
 // The table's row that observation j is about, and its confidence.
 template <typename Element>

@@ -53,7 +53,7 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
     }
     ForEachChunk<kWarps, kDepth, kShort, Element>(p, row, layout, w, [&](int, int slot) {
       const SharedAddress stage = SharedAddressOf(w.stages + slot * layout.stage);
-#pragma unroll
+#pragma unroll(kUnits == 1 ? 2 : 1)
       for (int k = 0; k < kDepth; k += 16) {
         const auto fragment = [&](int block, int lane_row, int m) {
           const int tile = kTile * (kShort ? line : 1);
@@ -124,14 +124,14 @@ __device__ __forceinline__ void WriteTile(const TileSystem& s, int i, int j, con
   }
 }
 
-// Sets floats [begin, end) of every stage to zero.
+// Sets floats [begin, end) of every stage to zero, whole lines of them.
 template <int kWarps>
 __device__ __forceinline__ void ClearStages(const SolveLayout& layout, const Workspace& w,
                                             int begin, int end) {
   for (int slot = 0; slot < layout.slots; ++slot) {
 #pragma unroll 1
-    for (int k = begin + static_cast<int>(threadIdx.x); k < end; k += kWarps * kWarpSize) {
-      w.stages[slot * layout.stage + k] = 0.0f;
+    for (int k = begin + 4 * static_cast<int>(threadIdx.x); k < end; k += 4 * kWarps * kWarpSize) {
+      *reinterpret_cast<float4*>(w.stages + slot * layout.stage + k) = {0.0f, 0.0f, 0.0f, 0.0f};
     }
   }
 }
@@ -175,6 +175,67 @@ __device__ __forceinline__ void PrepareRow(const RowProblem& p, const Observatio
   __syncthreads();
 }
 
+// Writes the solved row of the short side from the table once more: four columns a thread, and
+// the observations shared out where there are more threads.
+template <int kWarps, typename Element>
+__device__ __forceinline__ void GatherRow(const RowProblem& p, const Observations& row,
+                                          const SolveLayout& layout, const Workspace& w,
+                                          float* out) {
+  constexpr int kThreads = kWarps * kWarpSize;
+  const int thread = static_cast<int>(threadIdx.x), bits = layout.four_bits;
+  const int parts = kThreads >> bits, part = thread >> bits;
+  constexpr int kAhead = 8;  // loads on their way together
+  const auto write = [&](int k, const float4& sum) {
+    const float4 diagonal = *reinterpret_cast<const float4*>(w.diagonal + k);
+    const float scale = w.half->inverse;
+    *reinterpret_cast<float4*>(out + k) = {
+        diagonal.x * diagonal.x * scale * sum.x, diagonal.y * diagonal.y * scale * sum.y,
+        diagonal.z * diagonal.z * scale * sum.z, diagonal.w * diagonal.w * scale * sum.w};
+  };
+#pragma unroll 1
+  for (int k = (thread & ((1 << bits) - 1)) * 4; k < p.stride && part < parts; k += 4 << bits) {
+    float4 sum = {0.0f, 0.0f, 0.0f, 0.0f};
+#pragma unroll 1
+    for (int first = part; first < row.count; first += kAhead * parts) {
+      float4 fours[kAhead];
+#pragma unroll
+      for (int i = 0; i < kAhead; ++i) {
+        const int j = min(first + i * parts, row.count - 1);
+        fours[i] = LoadFour(TableRow<Element>(p, row, j) + k);
+      }
+#pragma unroll
+      for (int i = 0; i < kAhead; ++i) {
+        const int j = first + i * parts;
+        const float weight = j < row.count ? w.system.rhs[j] : 0.0f;
+        sum.x += weight * fours[i].x;
+        sum.y += weight * fours[i].y;
+        sum.z += weight * fours[i].z;
+        sum.w += weight * fours[i].w;
+      }
+    }
+    if (parts == 1) {
+      write(k, sum);
+    } else {
+      *reinterpret_cast<float4*>(w.stages + part * p.stride + k) = sum;
+    }
+  }
+  if (parts == 1) return;
+  __syncthreads();
+#pragma unroll 1
+  for (int k = thread * 4; k < p.stride; k += kThreads * 4) {
+    float4 sum = {0.0f, 0.0f, 0.0f, 0.0f};
+#pragma unroll 1
+    for (int i = 0; i < parts; ++i) {
+      const float4 four = *reinterpret_cast<const float4*>(w.stages + i * p.stride + k);
+      sum.x += four.x;
+      sum.y += four.y;
+      sum.z += four.z;
+      sum.w += four.w;
+    }
+    write(k, sum);
+  }
+}
+
 // Writes the solved row.
 template <int kWarps, int kDepth, bool kShort, typename Element>
 __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations& row,
@@ -201,15 +262,7 @@ __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations
         out[k + 1] = w.diagonal[k + 1] * w.half->inverse * sum.y;
       }
     } else {
-#pragma unroll 1
-      for (int k = threadIdx.x; k < p.stride; k += kThreads) {
-        float sum = 0;
-#pragma unroll 4
-        for (int j = 0; j < row.count; ++j) {
-          sum += w.system.rhs[j] * AsFloat(TableRow<Element>(p, row, j)[k]);
-        }
-        out[k] = w.diagonal[k] * w.diagonal[k] * w.half->inverse * sum;
-      }
+      GatherRow<kWarps, Element>(p, row, layout, w, out);
     }
   } else {
 #pragma unroll 1
@@ -256,7 +309,7 @@ __device__ __forceinline__ void SumChunks(const ChunkSums& chunks, int k, const 
 }
 
 // Blocks that registers must leave room for on a multiprocessor.
-constexpr int MinBlocks(int warps) { return warps == 1 ? 16 : warps <= 4 ? 4 : warps <= 5 ? 3 : 1; }
+constexpr int MinBlocks(int warps) { return warps == 1 ? 16 : warps == 2 ? 8 : warps <= 5 ? 3 : 1; }
 
 // Solves the rows of a list, a block a row, blocks taking every gridDim.x-th row.
 // Where the tiles lie is known when compiling, or every access to them would be a generic one.
@@ -288,7 +341,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
       const int line = Strips::Line(layout.padded_factors);
       const int gathered =
           (observations.count + Strips::kLines - 1) / Strips::kLines * Strips::kLines;
-      ClearStages<kWarps>(layout, w, gathered * line, order * line);
+      ClearStages<kWarps>(layout, w, gathered * line, min(order * line, layout.stage));
     }
     PrepareRow<kWarps, kShort>(p, observations, row, order, layout, w);
     const auto write = [&](int i, int j, const TileSum& sum) {

@@ -33,6 +33,9 @@ inline const dim3& gridDim = ::penchant::cuda_host::current.grid_size;
 struct alignas(8) float2 {
   float x, y;
 };
+struct alignas(8) uint2 {
+  unsigned x, y;
+};
 struct alignas(16) uint4 {
   unsigned x, y, z, w;
 };
