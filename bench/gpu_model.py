@@ -41,6 +41,7 @@ ELEMENT_BYTES = {"float": 4, "Bfloat16": 2}
 MMA = 16 * 8 * 16  # multiply-adds of one
 CHUNK = 4096  # observations from which on several blocks share a row
 PREPARE, WRITE = 200, 150  # instructions of a row before it is gathered, and of a tile's writing
+OTHER_COLUMNS = 40  # of a step of two pivots, for the right half of a tile
 BACK = 4  # instructions of a step of the substitution in registers
 INVERT_WAVEFRONTS = 140  # of a tile's inverse beside its pivots
 STRIP = 50  # instructions before the loops over a strip's lines: to gather, and to split
@@ -116,10 +117,10 @@ class RowCost:
 
 def step_cycles(one_tile: bool, ffma: int) -> float:
     """Of an elimination: from one pivot to the next."""
-    if one_tile:  # its reciprocal, shuffled to all; a factor; the next pivot, before its row's rest
-        return RECIPROCAL_CYCLES + SHARED_CYCLES + 3 * FFMA_CYCLES
     # Two pivots: their rows through shared memory, two stores; their determinant and its reciprocal;
     # what is left of the second row in a row, then, beside its subtraction, of the first.
+    if one_tile:  # the next pivots come first
+        return (2 + SHARED_CYCLES + RECIPROCAL_CYCLES + 8 * FFMA_CYCLES) / 2
     second = max(8 * ffma, 2 * FFMA_CYCLES)
     pair = 2 + SHARED_CYCLES + 2 * FFMA_CYCLES + RECIPROCAL_CYCLES + FFMA_CYCLES
     return (pair + second + 8 * ffma + FFMA_CYCLES) / 2
@@ -130,9 +131,12 @@ def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float
     blocks, warps = row.blocks, row.warps
     step = step_cycles(blocks == 1, ffma)
     used = row.n if row.short else row.factors  # steps of the elimination
-    if blocks == 1:  # solved without its inverse; half a tile takes half of the loads
-        instructions = used * (code.pivot + BACK - row.corner * 10)
-        wavefronts = used * (9 - row.corner * 2) + (16 if row.corner else 32)
+    if blocks == 1:  # solved without its inverse; half a tile is spared the other's columns
+        pairs = used / 2
+        steps = code.steps + code.steps[-1:]
+        taken = sum(steps[k] * min(1.0, pairs - k) for k in range(math.ceil(pairs)))
+        instructions = taken - row.corner * pairs * OTHER_COLUMNS + used * BACK
+        wavefronts = used * (7.5 - row.corner * 2) + (16 if row.corner else 32)
         return 0, instructions, wavefronts, used * (step + SHARED_CYCLES + 2 * FFMA_CYCLES)
     below = blocks * (blocks - 1) / 2
     updates = sum((blocks - j) * j for j in range(blocks))

@@ -19,7 +19,8 @@ class CodeCosts:
     product: float  # an mma of the row's product
     gather: int  # eight lines of a strip, by one warp: eight columns a lane
     split: int
-    pivot: float  # of an elimination
+    steps: list[int]  # of two pivots, of a system's elimination that is a single tile
+    pivot: float  # of a tile's elimination in larger systems
     invert: float  # what the inverse of a tile on the diagonal takes beside its pivots
     update: int  # the product of two of the factor's tiles
     subtract: int  # what writing such products' sum takes beside them
@@ -83,14 +84,15 @@ def costs_of(code: Code) -> CodeCosts:
         and s[0] < before
         and (code.count(s, "LDSM") or (code.count(s, "HMMA") and not code.count(s, "LDS")))
     ]
-    # The unrolled elimination: what lies between the reciprocals of its pivots.
+    # The unrolled elimination: two pivots a step, each step with the reciprocals of its first and of
+    # its determinant.
     roots = [k for k, operation in enumerate(code.operations) if operation.startswith("MUFU.RCP")]
-    gaps = sorted(b - a for a, b in zip(roots, roots[1:]))
     costs = CodeCosts(
         product=sum(map(len, products)) / sum(code.count(s, "HMMA") for s in products),
         gather=length(gathers[0]),
         split=length(splits[0]),
-        pivot=gaps[len(gaps) // 2],
+        steps=[b - a for a, b in zip(roots[::2], roots[2::2])],
+        pivot=0,
         invert=0,
         update=0,
         subtract=0,
@@ -98,12 +100,11 @@ def costs_of(code: Code) -> CodeCosts:
         back=0,
         again=0,
     )
-    again = code.loops_with(LDG=2 * AHEAD, HMMA=0, LDGSTS=0)
+    again = code.loops_with(LDG=AHEAD, SHFL=2 * AHEAD, HMMA=0)
     if again:
         costs.again = length(again[0])
     if updates:
-        # Two blocks of 16 pivots, a pair a step, each with a reciprocal of its first and of its
-        # determinant; the last pair's first comes later.
+        # Two blocks of 16 pivots; the last pair's first reciprocal comes later.
         between = max(range(1, len(roots)), key=lambda k: roots[k] - roots[k - 1])
         steps = [roots[k + 2] - roots[k] for k in range(0, between - 3, 2)]
         costs.pivot = sum(steps) / len(steps) / 2

@@ -7,8 +7,8 @@
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
-// Floats of scratch of an elimination: two rows, or two pairs of halves of rows, in turns.
-inline constexpr int kPivotScratch = 2 * kTile;
+// Floats of scratch of an elimination: two pairs of rows, in turns.
+inline constexpr int kPivotScratch = 4 * kTile;
 
 // A pivot this far below its original diagonal entry keeps hardly two digits of float32; and
 // systems are the identity plus something positive semidefinite, so that exact pivots are at
@@ -239,9 +239,9 @@ __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* dia
 }
 
 // Replaces rhs by the solution of a system of one tile, by one warp: an elimination in registers,
-// lane = row, and the substitution back through what it left there. Rows from `used` on are those
-// of the identity, which need no step. Returns whether all pivots were good; a bad one is taken
-// for 1.
+// lane = row, two pivots a step, and the substitution back through what it left there. Rows from
+// `used` on are those of the identity, which need no step. Returns whether all pivots were good;
+// one that is not leaves numbers without meaning.
 __device__ __forceinline__ bool SolveTile(const float* tile, const float* diagonal,
                                           float* pivot_rows, float* rhs, int used, int lane) {
   // Where at most half of the rows are in use, the others and their columns are left alone.
@@ -256,32 +256,40 @@ __device__ __forceinline__ bool SolveTile(const float* tile, const float* diagon
     row[k + 2] = four.z;
     row[k + 3] = four.w;
   }
-  const float floor = PivotFloor(diagonal[lane]);
   float right = rhs[lane], inverse = 1.0f;
-  bool good = true;
 #pragma unroll
-  for (int c = 0; c < kTile; ++c) {
+  for (int c = 0; c < kTile; c += 2) {
     if (c >= used) break;
-    // Two pivot rows in turn: nobody still reads the one that is written. They are columns as well.
-    float* pivot_row = pivot_rows + c % 2 * kTile;
-    pivot_row[lane] = row[c];
-    const bool sound = row[c] > floor;  // false for NaN too; of interest in lane c
-    good &= sound || lane != c;
-    const float over_pivot = __shfl_sync(kAllLanes, Reciprocal(sound ? row[c] : 1.0f), c);
-    const float factor = lane > c ? row[c] * over_pivot : 0.0f;
-    inverse = lane == c ? over_pivot : inverse;
-    right -= factor * __shfl_sync(kAllLanes, right, c);
+    // Two pairs in turn: nobody still reads the one that is written. They are columns as well.
+    float* first = pivot_rows + c / 2 % 2 * 2 * kTile;
+    float* second = first + kTile;
+    first[lane] = row[c];
+    second[lane] = row[c + 1];
     __syncwarp();
+    // Of the pivots' 2 x 2 block, [a b; b d].
+    const float a = first[c], b = first[c + 1], d = second[c + 1];
+    const float determinant = a * d - b * b;
+    const float over_a = Reciprocal(a), over_determinant = Reciprocal(determinant);
+    // How often the pair's rows are in this one: the first in the second too.
+    const float q = lane > c + 1 ? (row[c + 1] * a - row[c] * b) * over_determinant : 0.0f;
+    const float p = lane > c ? (row[c] - q * b) * over_a : 0.0f;
+    if (lane == c) inverse = over_a;
+    if (lane == c + 1) inverse = a * over_determinant;
+    const float one = __shfl_sync(kAllLanes, right, c), two = __shfl_sync(kAllLanes, right, c + 1);
+    right = right - q * two - p * one;
 #pragma unroll
-    for (int k = (c + 1) / 4 * 4; k < kTile; k += 4) {
+    for (int k = (c + 2) / 4 * 4; k < kTile; k += 4) {
       if (k >= last) break;
-      const float4 four = *reinterpret_cast<const float4*>(pivot_row + k);
-      if (k > c) row[k] -= factor * four.x;
-      if (k + 1 > c) row[k + 1] -= factor * four.y;
-      if (k + 2 > c) row[k + 2] -= factor * four.z;
-      row[k + 3] -= factor * four.w;
+      const float4 of_one = *reinterpret_cast<const float4*>(first + k);
+      const float4 of_two = *reinterpret_cast<const float4*>(second + k);
+      if (k > c) row[k] = row[k] - q * of_two.x - p * of_one.x;
+      if (k > c) row[k + 1] = row[k + 1] - q * of_two.y - p * of_one.y;
+      row[k + 2] = row[k + 2] - q * of_two.z - p * of_one.z;
+      row[k + 3] = row[k + 3] - q * of_two.w - p * of_one.w;
     }
   }
+  // Pivots, inverted, against their floors; false for NaN too.
+  const bool good = inverse > 0.0f && inverse * PivotFloor(diagonal[lane]) < 1.0f;
 #pragma unroll
   for (int c = kTile - 1; c > 0; --c) {
     if (c >= used) continue;

@@ -51,6 +51,7 @@ struct RowLauncher {
     layout.panel_stays = kShort && chunks * layout.stage * 4 <= kResidentPanelBytes;
     if (kShort && !layout.panel_stays) {
       layout.slots = 2;
+      layout.four_bits = 3;
       while (2 << layout.four_bits <= kWarps * kWarpSize &&
              4 << layout.four_bits < problem.stride) {
         ++layout.four_bits;
@@ -61,6 +62,10 @@ struct RowLauncher {
     layout.system_in_shared = NumTiles(order / kTile) <= kWarps * kUnits &&
                               Bytes(layout) <= context.cuda()->facts().shared_bytes;
     layout.Place(kDepth, !kShort);
+    if (kShort && !layout.panel_stays) {
+      const int parts = std::max(1, kWarps * kWarpSize >> layout.four_bits);
+      layout.floats = std::max(layout.floats, layout.stages + parts * problem.stride);
+    }
     PENCHANT_REQUIRE(Bytes(layout) <= context.cuda()->facts().shared_bytes, problem.factors,
                      " factors take ", Bytes(layout), " bytes of a CUDA block's shared memory, of ",
                      context.cuda()->facts().shared_bytes,

@@ -175,54 +175,57 @@ __device__ __forceinline__ void PrepareRow(const RowProblem& p, const Observatio
   __syncthreads();
 }
 
-// Writes the solved row of the short side from the table once more: four columns a thread, and
-// the observations shared out where there are more threads.
+// Writes the solved row of the short side from the table once more: a thread has four columns, and
+// where there are more threads they share the observations.
 template <int kWarps, typename Element>
 __device__ __forceinline__ void GatherRow(const RowProblem& p, const Observations& row,
                                           const SolveLayout& layout, const Workspace& w,
                                           float* out) {
-  constexpr int kThreads = kWarps * kWarpSize;
-  const int thread = static_cast<int>(threadIdx.x), bits = layout.four_bits;
-  const int parts = kThreads >> bits, part = thread >> bits;
   constexpr int kAhead = 8;  // loads on their way together
-  const auto write = [&](int k, const float4& sum) {
-    const float4 diagonal = *reinterpret_cast<const float4*>(w.diagonal + k);
-    const float scale = w.half->inverse;
-    *reinterpret_cast<float4*>(out + k) = {
-        diagonal.x * diagonal.x * scale * sum.x, diagonal.y * diagonal.y * scale * sum.y,
-        diagonal.z * diagonal.z * scale * sum.z, diagonal.w * diagonal.w * scale * sum.w};
-  };
+  const int bits = layout.four_bits, lane = LaneIndex();
+  const int thread = static_cast<int>(threadIdx.x), four = thread & ((1 << bits) - 1);
+  // Parts of a warp take its observations in turns, groups of warps take 32 each.
+  const int warp_bits = max(bits - 5, 0), group = WarpIndex() >> warp_bits;
+  const int groups = kWarps >> warp_bits, part = lane >> min(bits, 5);
+  const int step = kWarpSize >> min(bits, 5), parts = groups * step;
+  const int count = Agreed(row.count);
+  const unsigned stride_bytes = p.stride * static_cast<unsigned>(sizeof(Element));
 #pragma unroll 1
-  for (int k = (thread & ((1 << bits) - 1)) * 4; k < p.stride && part < parts; k += 4 << bits) {
+  for (int begin = 0; group < groups && begin < p.stride; begin += 4 << bits) {
+    const int k = begin + 4 * four;
+    const char* from = reinterpret_cast<const char*>(TableOf<Element>(p) + (k < p.stride ? k : 0));
     float4 sum = {0.0f, 0.0f, 0.0f, 0.0f};
 #pragma unroll 1
-    for (int first = part; first < row.count; first += kAhead * parts) {
-      float4 fours[kAhead];
+    for (int base = group * kWarpSize; base < count; base += groups * kWarpSize) {
+      const bool there = base + lane < count;
+      const unsigned own_id = there ? p.indices[row.begin + base + lane] : 0;
+      const float own_weight = there ? w.system.rhs[base + lane] : 0.0f;
+      const int end = min(kWarpSize, count - base);
+#pragma unroll 1
+      for (int first = 0; first < end; first += kAhead * step) {
+        float4 fours[kAhead];
 #pragma unroll
-      for (int i = 0; i < kAhead; ++i) {
-        const int j = min(first + i * parts, row.count - 1);
-        fours[i] = LoadFour(TableRow<Element>(p, row, j) + k);
-      }
+        for (int i = 0; i < kAhead; ++i) {
+          const unsigned id = __shfl_sync(kAllLanes, own_id, first + part + i * step);
+          fours[i] = LoadFour(reinterpret_cast<const Element*>(from + uint64_t{id} * stride_bytes));
+        }
 #pragma unroll
-      for (int i = 0; i < kAhead; ++i) {
-        const int j = first + i * parts;
-        const float weight = j < row.count ? w.system.rhs[j] : 0.0f;
-        sum.x += weight * fours[i].x;
-        sum.y += weight * fours[i].y;
-        sum.z += weight * fours[i].z;
-        sum.w += weight * fours[i].w;
+        for (int i = 0; i < kAhead; ++i) {
+          const float weight = __shfl_sync(kAllLanes, own_weight, first + part + i * step);
+          sum.x += weight * fours[i].x;
+          sum.y += weight * fours[i].y;
+          sum.z += weight * fours[i].z;
+          sum.w += weight * fours[i].w;
+        }
       }
     }
-    if (parts == 1) {
-      write(k, sum);
-    } else {
-      *reinterpret_cast<float4*>(w.stages + part * p.stride + k) = sum;
+    if (k < p.stride) {
+      *reinterpret_cast<float4*>(w.stages + (group * step + part) * p.stride + k) = sum;
     }
   }
-  if (parts == 1) return;
   __syncthreads();
 #pragma unroll 1
-  for (int k = thread * 4; k < p.stride; k += kThreads * 4) {
+  for (int k = 4 * thread; k < p.stride; k += 4 * kWarps * kWarpSize) {
     float4 sum = {0.0f, 0.0f, 0.0f, 0.0f};
 #pragma unroll 1
     for (int i = 0; i < parts; ++i) {
@@ -232,7 +235,11 @@ __device__ __forceinline__ void GatherRow(const RowProblem& p, const Observation
       sum.z += four.z;
       sum.w += four.w;
     }
-    write(k, sum);
+    const float4 diagonal = *reinterpret_cast<const float4*>(w.diagonal + k);
+    const float scale = w.half->inverse;
+    *reinterpret_cast<float4*>(out + k) = {
+        diagonal.x * diagonal.x * scale * sum.x, diagonal.y * diagonal.y * scale * sum.y,
+        diagonal.z * diagonal.z * scale * sum.z, diagonal.w * diagonal.w * scale * sum.w};
   }
 }
 
