@@ -36,7 +36,7 @@ GPUS = {
         hbm=3.35e12, l2=5.5e12, l2_bytes=50e6, sms=132, clock=1.755e9, mma=662, arch=90, ffma=1
     ),
 }
-TILES_A_WARP = {1: 1, 2: 2, 5: 2, 12: 3}  # by the warps of a block
+TILES_A_WARP = {1: 1, 2: 2, 4: 3, 12: 3}  # by the warps of a block
 ELEMENT_BYTES = {"float": 4, "Bfloat16": 2}
 MMA = 16 * 8 * 16  # multiply-adds of one
 CHUNK = 4096  # observations from which on several blocks share a row
@@ -117,8 +117,9 @@ class RowCost:
 
 def step_cycles(one_tile: bool, ffma: int) -> float:
     """Of an elimination: from one pivot to the next."""
-    # Two pivots: their rows through shared memory, two stores; their determinant and its reciprocal;
-    # what is left of the second row in a row, then, beside its subtraction, of the first.
+    # Two pivots: their rows through shared memory, two stores; their determinant and its
+    # reciprocal; what is left of the second row in a row, then, beside its subtraction, of the
+    # first.
     if one_tile:  # the next pivots come first
         return (2 + SHARED_CYCLES + RECIPROCAL_CYCLES + 8 * FFMA_CYCLES) / 2
     second = max(8 * ffma, 2 * FFMA_CYCLES)
@@ -157,7 +158,7 @@ def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float
         + updates * 2 * 8 * 4  # ldmatrix
         + writes * 2 * 16 * 2  # pairs of floats, read and written
         + 2 * below * (2 * (4 * 4 + 4 * 2) + 24)
-        + (below + blocks) * (8 * 4 + 15)
+        + (below + blocks) * (8 * 4 + 8)
     )
     # Warp 0 finishes a diagonal tile and inverts it; meanwhile the others work ahead.
     chain = 0.0
@@ -169,7 +170,8 @@ def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float
         chain += own + max(inverse, ahead if j > 0 else 0)
         chain += math.ceil(2 * left / warps) * code.panel * CYCLES
     chain += (2 * blocks - 1) * code.back * CYCLES
-    return (updates + below) * 2 * MMA_PER_TILE, instructions, wavefronts, chain
+    mma = (updates + below) * 2 * MMA_PER_TILE + (below + blocks) * 8
+    return mma, instructions, wavefronts, chain
 
 
 def final_cost(row: RowShape, code: CodeCosts, sharing: int) -> tuple[float, float, float]:
@@ -266,7 +268,7 @@ def model(gpu, users, items, num_users, num_items, factors, element, shapes, rec
                     for limit, v in (
                         (32, "1, 1, 32"),
                         (64, "2, 2, 32"),
-                        (128, "5, 2, 16"),
+                        (128, "4, 3, 16"),
                         (10**9, "12, 3, 16"),
                     )
                     if order <= limit
@@ -294,7 +296,7 @@ def model(gpu, users, items, num_users, num_items, factors, element, shapes, rec
                     factors=factors,
                     contraction=padded if short else mean,
                     depth=depth,
-                    panel_stays=short and panel <= PANEL_STAYS,
+                    panel_stays=short and threads == 32 and panel <= PANEL_STAYS,
                     warps=threads // 32,
                 )
                 cost = row_cost(row, codes[kernel], element, gpu["ffma"])

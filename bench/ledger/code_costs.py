@@ -84,8 +84,8 @@ def costs_of(code: Code) -> CodeCosts:
         and s[0] < before
         and (code.count(s, "LDSM") or (code.count(s, "HMMA") and not code.count(s, "LDS")))
     ]
-    # The unrolled elimination: two pivots a step, each step with the reciprocals of its first and of
-    # its determinant.
+    # The unrolled elimination: two pivots a step, each step with the reciprocals of its first and
+    # of its determinant.
     roots = [k for k, operation in enumerate(code.operations) if operation.startswith("MUFU.RCP")]
     costs = CodeCosts(
         product=sum(map(len, products)) / sum(code.count(s, "HMMA") for s in products),
@@ -118,11 +118,7 @@ def costs_of(code: Code) -> CodeCosts:
         costs.subtract = length(column) - length(products)
         panel = code.loops_with(HMMA=MMA_PER_TILE // 2, F2FP=8)[0]
         costs.panel = length(panel) + length(code.loops_with(HMMA=MMA_PER_TILE // 2, F2FP=24)[0])
-        rest = next(x for x in code.loops_with(SHFL=7, HMMA=0, F2FP=0) if x[0] > panel[1])
-        turn = min(
-            (x for x in code.loops if rest[0] <= x[0] and x[1] < rest[1]), key=length
-        )  # four of these
-        costs.back = length(rest) + 3 * length(turn)
+        costs.back = length(code.loops_with(HMMA=8)[0])
     return costs
 
 

@@ -18,26 +18,6 @@ __device__ __forceinline__ int HalvesPlace(int row, int column) {
 }
 inline constexpr int kToLows = 16;
 
-// Rows [8 r, 8 r + 8): of row lane / 4, word c has columns 8 c + lane % 4 * 2 and the one beside
-// it.
-template <bool kInShared>
-__device__ __forceinline__ void ReadHalfRows(const float* tile, int r, int lane,
-                                             uint32_t (&high)[4], uint32_t (&low)[4]) {
-  const float* rows = tile + r * kEightRows;
-  if constexpr (kInShared) {
-    const int place = HalvesPlace(lane & 7, lane & ~7);
-    LoadMatrices<false>(SharedAddressOf(rows + place), high);
-    LoadMatrices<false>(SharedAddressOf(rows + (place ^ kToLows)), low);
-  } else {
-#pragma unroll
-    for (int c = 0; c < 4; ++c) {
-      const int place = HalvesPlace(lane / 4, c * 8 + lane % 4 * 2);
-      high[c] = __float_as_uint(rows[place]);
-      low[c] = __float_as_uint(rows[place ^ kToLows]);
-    }
-  }
-}
-
 // Rows [16 m, 16 m + 16) of columns [k, k + 16) as one of mma's operands.
 template <bool kInShared, bool kLeft>
 __device__ __forceinline__ HalfFragment ReadHalves(const float* tile, int k, int m, int lane) {
@@ -122,6 +102,45 @@ __device__ __forceinline__ void SplitAndMultiply(const float* a, int m, float sc
     MultiplyAdd<1>(left, second, sum[3]);
   }
 }
+
+// A tile, transposed, times a vector of 32: the element number OwnColumn(lane), by one warp.
+template <bool kInShared>
+__device__ __forceinline__ float TransposedTimesVector(const float* tile, const float* vector,
+                                                       int lane) {
+  const HalfScale half = HalfScaleOf(LargestOverWarp(vector[lane]));
+  float sum[2][4] = {};
+#pragma unroll
+  for (int k = 0; k < kTile; k += 16) {
+    // The right operand's columns are the vector's highs and its lows in turns.
+    const float is_low = (lane & 4) != 0 ? 1.0f : 0.0f;
+    uint32_t columns[2];
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const float2 pair = *reinterpret_cast<const float2*>(vector + k + i * 8 + lane % 4 * 2);
+      const float2 scaled = {pair.x * half.scale, pair.y * half.scale};
+      const float2 high = UnpackHalves(PackHalves(scaled.x, scaled.y));
+      columns[i] = PackHalves(scaled.x - is_low * high.x, scaled.y - is_low * high.y);
+    }
+#pragma unroll
+    for (int m = 0; m < 2; ++m) {
+      const HalfFragment left = ReadHalvesTransposed<kInShared>(tile, k, m, lane);
+      float part[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+      MmaHalf(part, left.low, columns[0], columns[1]);
+      MmaHalf(part, left.high, columns[0], columns[1]);
+#pragma unroll
+      for (int e = 0; e < 4; ++e) sum[m][e] += part[e];
+    }
+  }
+  float rows[2];  // of the upper or lower half, by eights
+#pragma unroll
+  for (int e = 0; e < 2; ++e) {
+    const float upper = sum[0][2 * e] + sum[0][2 * e + 1],
+                lower = sum[1][2 * e] + sum[1][2 * e + 1];
+    rows[e] = lane % 4 < 2 ? upper : lower;
+  }
+  return (lane % 2 == 0 ? rows[0] : rows[1]) * half.inverse;
+}
+__device__ __forceinline__ int OwnColumn(int lane) { return lane % 4 * 8 + lane / 4; }
 
 // Stores two neighbouring columns, scaled for halves.
 __device__ __forceinline__ void WriteHalves(float* tile, int place, float2 pair) {

@@ -48,7 +48,7 @@ struct RowLauncher {
     }
     const int chunks = layout.padded_factors / kDepth;
     layout.slots = kShort ? chunks : 2;
-    layout.panel_stays = kShort && chunks * layout.stage * 4 <= kResidentPanelBytes;
+    layout.panel_stays = kShort && kWarps == 1 && chunks * layout.stage * 4 <= kResidentPanelBytes;
     if (kShort && !layout.panel_stays) {
       layout.slots = 2;
       layout.four_bits = 3;
@@ -80,7 +80,7 @@ struct RowLauncher {
     list.count = static_cast<int>(part.end - part.begin);
     const SolveLayout layout = Layout<kWarps, kUnits, kDepth, kShort>(order, part.longest);
     // Only the largest block's tiles may be too many for shared memory.
-    if constexpr (kWarps * kUnits > 10) {
+    if constexpr (kWarps * kUnits > 12) {
       if (!layout.system_in_shared) {
         return Launch<kWarps, kUnits, kDepth, kShort, false>(list, layout, chunks);
       }
@@ -128,7 +128,7 @@ struct RowLauncher {
     } else if (order <= 64) {
       call.template operator()<2, 2, 32>();
     } else if (order <= 128) {
-      call.template operator()<5, 2, 16>();
+      call.template operator()<4, 3, 16>();
     } else {
       call.template operator()<12, 3, 16>();
     }

@@ -57,7 +57,7 @@ struct SolveLayout {
   // Where the block's arrays begin (Workspace), in floats. Those of one size come first: a constant
   // takes no register.
   static constexpr int kPivotRows = 0, kBadPivots = kPivotRows + kPivotScratch,
-                       kHalf = kBadPivots + 2, kFactors = kHalf + 2;
+                       kNumber = kBadPivots + 1, kHalf = kBadPivots + 2, kFactors = kHalf + 2;
   int scale, rhs, diagonal, stages, confidences, rhs_parts, tiles;
   int floats;  // of all
 
@@ -162,7 +162,8 @@ struct Workspace {
   float* stages;
   Confidence* confidences;
   float* rhs_parts;  // of the right-hand side, of each of the strips' warps
-  HalfScale* half;   // of the row: not worth registers
+  HalfScale* half;   // of the row: neither it nor which row this is is worth registers
+  int* number;
   TileSystem system;
 };
 
@@ -176,6 +177,7 @@ __device__ __forceinline__ Workspace LayOut(const SolveLayout& layout, float* sh
   w.confidences = reinterpret_cast<Confidence*>(shared + layout.confidences);
   w.rhs_parts = shared + layout.rhs_parts;
   w.half = reinterpret_cast<HalfScale*>(shared + SolveLayout::kHalf);
+  w.number = reinterpret_cast<int*>(shared + SolveLayout::kNumber);
   w.system.rhs = shared + layout.rhs;
   w.system.diagonal = shared + layout.diagonal;
   w.system.pivot_rows = shared + SolveLayout::kPivotRows;

@@ -9,89 +9,9 @@
 #ifndef PENCHANT_KERNELS_ALS_SOLVE_KERNELS_CUH_
 #define PENCHANT_KERNELS_ALS_SOLVE_KERNELS_CUH_
 
-#include "kernels/als/row_gather.cuh"
+#include "kernels/als/form_tiles.cuh"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
-
-// Rows of at most 16 observations leave the rest of their one tile alone.
-template <int kWarps, bool kShort>
-__device__ __forceinline__ bool IsCorner(const Observations& row) {
-  return kShort && kWarps == 1 && row.count <= kTile / 2;
-}
-
-// Forms the raw tiles of the row's system (contraction alone) and hands each to
-// finish(tile row, tile column, sum); of those on the diagonal the 16 x 16 right above is not
-// formed. On the long side the right-hand side, D^-1/2 Y'(c p), is formed beside them.
-template <int kWarps, int kUnits, int kDepth, bool kShort, typename Element, bool kInTurns,
-          typename Finish>
-__device__ __forceinline__ void FormTiles(const RowProblem& p, const Observations& row,
-                                          const SolveLayout& layout, const Workspace& w, int order,
-                                          Finish finish) {
-  const int num_tiles = NumTiles(order / kTile);
-  using Strips = Strips<kDepth, kShort>;
-  constexpr int kFloat = sizeof(float);
-  const int line = Strips::Line(layout.padded_factors);
-  const bool corner = IsCorner<kWarps, kShort>(row);
-  const int lane = LaneIndex();
-  // Where this lane's row of a fragment's matrices lies; rows of the system stand side by side
-  // in a line on the long side.
-  const int by_eights = (lane % 8 + lane / 16 * 8) * line + lane / 8 % 2 * 4;
-  const int by_sixteens = lane % 16 * line + lane / 16 * 4;
-  const int left = kShort ? by_sixteens : by_eights, right = kShort ? by_eights : by_sixteens;
-  // More tiles than the block's registers hold are formed in turns, each with a gather of its own.
-  const int end = kInTurns ? num_tiles : 1;
-  for (int first = 0; first < end; first += kWarps * kUnits) {
-    if constexpr (!kShort) ClearOwnRhsParts<kWarps, kDepth>(layout, w);
-    TileSum sums[kUnits];
-    int place[kUnits];  // a tile's row << 16 | column, to spare registers; -1: none
-#pragma unroll
-    for (int u = 0; u < kUnits; ++u) {
-      Clear(sums[u]);
-      const int tile = first + WarpIndex() * kUnits + u;
-      const int i = TileRow(tile < num_tiles ? tile : 0);
-      place[u] = tile < num_tiles ? i << 16 | (tile - TileIndex(i, 0)) : -1;
-    }
-    ForEachChunk<kWarps, kDepth, kShort, Element>(p, row, layout, w, [&](int, int slot) {
-      const SharedAddress stage = SharedAddressOf(w.stages + slot * layout.stage);
-#pragma unroll(kUnits == 1 ? 2 : 1)
-      for (int k = 0; k < kDepth; k += 16) {
-        const auto fragment = [&](int block, int lane_row, int m) {
-          const int tile = kTile * (kShort ? line : 1);
-          const int offset = kShort ? m * 16 * line + k / 2 : k * line + m * 8;
-          return LoadFragment<!kShort>(stage + (block * tile + lane_row + offset) * kFloat,
-                                       Strips::kSecond * kFloat);
-        };
-        HalfFragment above, below;  // a warp's tiles share them, mostly
-#pragma unroll
-        for (int u = 0; u < kUnits; ++u) {
-          ComputeAnew(place[u]);
-          if (place[u] < 0) continue;
-          const int i = place[u] >> 16, j = place[u] & 0xffff;
-          if (u == 0 || i != place[u - 1] >> 16) {
-            above = fragment(i, left, 0);
-            if (!corner) below = fragment(i, left, 1);
-          }
-          const TilePart wanted = corner   ? TilePart::kCorner
-                                  : i == j ? TilePart::kLower
-                                           : TilePart::kAll;
-          MultiplyFragments(
-              wanted, above, below, [&](int m) { return fragment(j, right, m); }, sums[u]);
-        }
-      }
-    });
-#pragma unroll
-    for (int u = 0; u < kUnits; ++u) {
-      if (place[u] >= 0) finish(place[u] >> 16, place[u] & 0xffff, sums[u]);
-    }
-  }
-  if constexpr (!kShort) {
-#pragma unroll 1
-    for (int k = threadIdx.x; k < order; k += kWarps * kWarpSize) {
-      w.system.rhs[k] = SumRhsParts(layout, w, k);
-    }
-  }
-  __syncthreads();
-}
 
 // Writes a tile of the system: the sum, with scale(row, column, pair) of each two elements, and the
 // identity. Of a tile on the diagonal, what is not formed mirrors what is. `blocks`: as many of its
@@ -124,6 +44,12 @@ __device__ __forceinline__ void WriteTile(const TileSystem& s, int i, int j, con
   }
 }
 
+// Whether the row is written from the panel that its system came from: only where that is small.
+template <int kWarps>
+__device__ __forceinline__ bool PanelStays(const SolveLayout& layout) {
+  return kWarps == 1 && layout.panel_stays;
+}
+
 // Sets floats [begin, end) of every stage to zero, whole lines of them.
 template <int kWarps>
 __device__ __forceinline__ void ClearStages(const SolveLayout& layout, const Workspace& w,
@@ -143,7 +69,7 @@ __device__ __forceinline__ void PrepareRow(const RowProblem& p, const Observatio
                                            const Workspace& w) {
   const float lambda = p.lambda[row];
   const HalfScale half = RowScale<kShort>(p, row);
-  if (threadIdx.x == 0) {
+  if (ThreadIndex() == 0) {
     *w.system.bad_pivots = 0;
     *w.half = half;
   }
@@ -183,7 +109,7 @@ __device__ __forceinline__ void GatherRow(const RowProblem& p, const Observation
                                           float* out) {
   constexpr int kAhead = 8;  // loads on their way together
   const int bits = layout.four_bits, lane = LaneIndex();
-  const int thread = static_cast<int>(threadIdx.x), four = thread & ((1 << bits) - 1);
+  const int thread = ThreadIndex(), four = thread & ((1 << bits) - 1);
   // Parts of a warp take its observations in turns, groups of warps take 32 each.
   const int warp_bits = max(bits - 5, 0), group = WarpIndex() >> warp_bits;
   const int groups = kWarps >> warp_bits, part = lane >> min(bits, 5);
@@ -253,7 +179,7 @@ __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations
 #pragma unroll 1
     for (int j = threadIdx.x; j < row.count; j += kThreads) w.system.rhs[j] *= w.scale[j];
     __syncthreads();
-    if (layout.panel_stays) {
+    if (PanelStays<kWarps>(layout)) {
       const int line = Strips<kDepth, kShort>::Line(layout.padded_factors);
 #pragma unroll 1
       for (int k = 2 * threadIdx.x; k < p.stride; k += 2 * kThreads) {
@@ -316,7 +242,7 @@ __device__ __forceinline__ void SumChunks(const ChunkSums& chunks, int k, const 
 }
 
 // Blocks that registers must leave room for on a multiprocessor.
-constexpr int MinBlocks(int warps) { return warps == 1 ? 16 : warps == 2 ? 8 : warps <= 5 ? 3 : 1; }
+constexpr int MinBlocks(int warps) { return warps == 1 ? 16 : warps == 2 ? 8 : warps == 4 ? 3 : 1; }
 
 // Solves the rows of a list, a block a row, blocks taking every gridDim.x-th row.
 // Where the tiles lie is known when compiling, or every access to them would be a generic one.
@@ -329,10 +255,12 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
       layout, reinterpret_cast<float*>(shared),
       kTilesInShared ? nullptr : global_tiles + int64_t{blockIdx.x} * layout.system());
   // What lies in a panel's lines beyond a row's is of rows before, and weighs nothing.
-  if (kShort && layout.panel_stays) ClearStages<kWarps>(layout, w, 0, layout.stage);
-  for (int k = blockIdx.x; k < rows.count; k += gridDim.x) {
+  if (kShort && PanelStays<kWarps>(layout)) ClearStages<kWarps>(layout, w, 0, layout.stage);
+  for (int k = blockIdx.x; k < rows.count;) {
     const int32_t row = rows.order[k];
     const Observations observations = ObservationsOf(p, row);
+    if (ThreadIndex() == 0) *w.number = k;
+    k += gridDim.x;
     if (observations.count == 0) {
       float* out = p.out + int64_t{row} * p.stride;
 #pragma unroll 1
@@ -343,7 +271,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
         kShort ? (observations.count + kTile - 1) / kTile * kTile : layout.padded_factors;
     TileSystem system = w.system;
     system.blocks = order / kTile;
-    if (kShort && !layout.panel_stays) {  // lines that are not gathered, but multiplied
+    if (kShort && !PanelStays<kWarps>(layout)) {  // lines that are not gathered, but multiplied
       using Strips = Strips<kDepth, kShort>;
       const int line = Strips::Line(layout.padded_factors);
       const int gathered =
@@ -367,26 +295,27 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
       }
     };
     if (!kShort && chunks.chunk_begin != nullptr) {
-      SumChunks<kWarps>(chunks, k, system, write);
+      SumChunks<kWarps>(chunks, *w.number, system, write);
     } else {
       FormTiles<kWarps, kUnits, kDepth, kShort, Element, !kTilesInShared>(p, observations, layout,
                                                                           w, order, write);
     }
-    const int32_t solved = rows.order[k];  // again: not worth a register until here
+    const int32_t solved = rows.order[*w.number];
     system.used = kShort ? RowLength(p, solved) : p.factors;
     if constexpr (kWarps == 1) {
       const bool good = SolveTile(system.tiles, system.diagonal, system.pivot_rows, system.rhs,
                                   system.used, LaneIndex());
-      if (threadIdx.x == 0 && !good) *system.bad_pivots = 1;
+      if (ThreadIndex() == 0 && !good) *system.bad_pivots = 1;
     } else {
       const float largest = Factor<kWarps, kTilesInShared>(system);
       SubstituteBack<kWarps, kTilesInShared>(system, largest);
     }
-    if (threadIdx.x == 0 && *system.bad_pivots > 0) {
+    if (ThreadIndex() == 0 && *system.bad_pivots > 0) {
       rows.failed[atomicAdd(rows.num_failed, 1)] = solved;
     }
     WriteRow<kWarps, kDepth, kShort, Element>(p, ObservationsOf(p, solved), layout, w,
                                               p.out + int64_t{solved} * p.stride);
+    k = *w.number + gridDim.x;
     __syncthreads();
   }
 }
@@ -403,7 +332,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     const Observations observations = {p.offsets[chunk.row] + chunk.first, chunk.count};
     PrepareRow<kWarps, false>(p, observations, chunk.row, order, layout, w);
     float* sums = chunks.sums + k * chunks.stride;
-    FormTiles<kWarps, kUnits, kDepth, false, Element, (kWarps * kUnits > 10)>(
+    FormTiles<kWarps, kUnits, kDepth, false, Element, (kWarps * kUnits > 12)>(
         p, observations, layout, w, order, [&](int i, int j, const TileSum& sum) {
           ForEachPair(sum, LaneIndex(), [&](int place, const float* pair) {
             float* tile = sums + TileIndex(i, j) * kTileFloats;

@@ -78,7 +78,7 @@ __device__ __forceinline__ float Factor(const TileSystem& s) {
   for (int i = LaneIndex(); i < s.blocks * kTile; i += kWarpSize) {
     largest = fmaxf(largest, s.diagonal[i]);
   }
-  largest = MaxOverWarp(largest);
+  largest = LargestOverWarp(largest);
   for (int j = 0; j < s.blocks; ++j) {
     const int warp = WarpIndex();
     // Column j takes column j - 1 off; those before it has taken off while that one was factored.
@@ -93,7 +93,7 @@ __device__ __forceinline__ float Factor(const TileSystem& s) {
         const bool good = InvertDiagonalTile<kInShared>(
             s.tile(j, j), s.diagonal + j * kTile, s.pivot_rows, s.rhs + j * kTile,
             s.used - j * kTile, ScalesFor(largest), LaneIndex());
-        if (threadIdx.x == 0 && !good) ++*s.bad_pivots;
+        if (ThreadIndex() == 0 && !good) ++*s.bad_pivots;
         break;
       }
     }
@@ -104,29 +104,6 @@ __device__ __forceinline__ float Factor(const TileSystem& s) {
     __syncthreads();
   }
   return largest;
-}
-
-// Of a tile of halves, transposed, times a vector: the element that is the lane's, by one warp.
-template <bool kInShared>
-__device__ __forceinline__ float TransposedTimesVector(const float* tile, const float* vector,
-                                                       int lane) {
-  float sums[8] = {};  // two of each eight columns
-#pragma unroll 1
-  for (int r = 0; r < 4; ++r) {
-    uint32_t high[4], low[4];
-    ReadHalfRows<kInShared>(tile, r, lane, high, low);
-    const float element = vector[r * 8 + lane / 4];
-#pragma unroll
-    for (int c = 0; c < 4; ++c) {
-      const float2 highs = UnpackHalves(high[c]), lows = UnpackHalves(low[c]);
-      sums[2 * c] += (highs.x + lows.x) * element;
-      sums[2 * c + 1] += (highs.y + lows.y) * element;
-    }
-  }
-  return SumSpread<4>(sums, lane);
-}
-__device__ __forceinline__ int OwnColumn(int lane) {
-  return lane / 8 * 8 + lane % 4 * 2 + lane / 4 % 2;
 }
 
 // Replaces rhs, as Factor leaves it, by the system's solution, with all warps. Ends with a barrier.

@@ -86,6 +86,13 @@ __device__ __forceinline__ HalfScale HalfScaleFor(float square) {
           __uint_as_float(static_cast<uint32_t>(127 - power) << 23)};
 }
 
+// For numbers of at most this magnitude, which has all of float's range.
+__device__ __forceinline__ HalfScale HalfScaleOf(float largest) {
+  const int exponent = max(static_cast<int>(__float_as_uint(largest) >> 23), 14);
+  return {__uint_as_float(static_cast<uint32_t>(267 - exponent) << 23),
+          __uint_as_float(static_cast<uint32_t>(exponent - 13) << 23)};
+}
+
 // A 16 x 16 piece as mma takes it, high + low: the four 8 x 8 matrices of a left operand lie column
 // by column, those of a right one, which is transposed, row by row.
 struct HalfFragment {

@@ -113,19 +113,25 @@ __device__ __forceinline__ void ComputeAnew(float& x) { asm volatile("" : "+f"(x
 __device__ __forceinline__ int Agreed(int value) { return __reduce_max_sync(kAllLanes, value); }
 __device__ __forceinline__ bool Agreed(bool condition) { return __any_sync(kAllLanes, condition); }
 
-// The thread's place in its warp, and the warp's in its block: asked of the hardware each time, so
-// that they take no registers between.
+// The largest magnitude in the warp; NaN is larger than all.
+__device__ __forceinline__ float LargestOverWarp(float value) {
+  return __uint_as_float(__reduce_max_sync(kAllLanes, __float_as_uint(fabsf(value))));
+}
+
+// The thread's place in its warp and in its block, and the warp's: asked of the hardware each time,
+// so that they take no registers between.
 __device__ __forceinline__ int LaneIndex() {
   int lane;
   asm volatile("mov.u32 %0, %%laneid;\n" : "=r"(lane));
   __builtin_assume(0 <= lane && lane < kWarpSize);  // its quotients are shifts
   return lane;
 }
-__device__ __forceinline__ int WarpIndex() {
+__device__ __forceinline__ int ThreadIndex() {
   int thread;
   asm volatile("mov.u32 %0, %%tid.x;\n" : "=r"(thread));
-  return Agreed(thread / kWarpSize);
+  return thread;
 }
+__device__ __forceinline__ int WarpIndex() { return Agreed(ThreadIndex() / kWarpSize); }
 
 #else
 
@@ -136,11 +142,13 @@ inline float Reciprocal(float x) { return 1.0f / x; }
 inline void ComputeAnew(int&) {}
 inline void ComputeAnew(float&) {}
 inline int LaneIndex() { return static_cast<int>(threadIdx.x) % kWarpSize; }
+inline int ThreadIndex() { return static_cast<int>(threadIdx.x); }
 inline int WarpIndex() { return static_cast<int>(threadIdx.x) / kWarpSize; }
 template <typename T>
 T Agreed(T value) {
   return value;
 }
+inline float LargestOverWarp(float value) { return MaxOverWarp(std::fabs(value)); }
 
 inline void CopyAsync16(void* shared, const void* global, bool copy) {
   // The bytes may arrive from now on: nobody may still read, nor yet read, what was there.
