@@ -40,7 +40,10 @@ TILES_A_WARP = {1: 1, 2: 2, 4: 3, 12: 3}  # by the warps of a block
 ELEMENT_BYTES = {"float": 4, "Bfloat16": 2}
 MMA = 16 * 8 * 16  # multiply-adds of one
 CHUNK = 4096  # observations from which on several blocks share a row
-PREPARE, WRITE = 200, 150  # instructions of a row before it is gathered, and of a tile's writing
+# Instructions of a warp before its row is gathered, and of each turn over its diagonal there; of a
+# tile's writing; of a row's from its panel, before its loop. Of one warp, of more; of a tile, of
+# its corner.
+PREPARE, DIAGONAL, WRITE, WRITE_PANEL = (120, 175), 22, 150, (75, 55)
 OTHER_COLUMNS = 40  # of a step of two pivots, for the right half of a tile
 BACK = 4  # instructions of a step of the substitution in registers
 INVERT_WAVEFRONTS = 140  # of a tile's inverse beside its pivots
@@ -179,7 +182,10 @@ def final_cost(row: RowShape, code: CodeCosts, sharing: int) -> tuple[float, flo
     if not row.short:
         instructions = sharing * row.factors / 32 * 3
     elif row.panel_stays:
-        instructions = row.n * row.factors / 32 * 11 / 2
+        chunks = math.ceil(row.factors / row.depth)
+        loads = 4 if row.corner else 8
+        instructions = WRITE_PANEL[row.corner] + chunks * (code.write - 8 + loads)
+        return instructions, 20 + chunks * (loads * 4 + 4), instructions * CYCLES
     else:
         # Threads have four columns each; where there are more, they share the observations.
         threads = 1
@@ -218,29 +224,40 @@ def row_cost(row: RowShape, code: CodeCosts, element: str, ffma: int) -> RowCost
     # As many warps as there are eight lines share a strip of 32 columns, in powers of two.
     sharing = 2 ** int(math.log2(max(1, min(row.depth // 8, warps * 32 // factors))))
     chunks = math.ceil(row.contraction / row.depth)
+    # Two chunks at a time through registers, 16 lines a warp after the other.
+    through_registers = row.short and warps <= 2
+    if through_registers:
+        chunks = math.ceil(chunks / 2)
+    turns = math.ceil(row.lines / 16 / warps) if through_registers else 1
     strips = chunks * (warps if row.short else sharing * factors // 32)
     formed = (
         mma * code.product
-        + eights * (code.gather + code.split)
+        + eights * code.gather
         + strips * (STRIP if row.short else STRIP + REDUCE)
     )
     final, final_wavefronts, final_cycles = final_cost(row, code, sharing)
     tiles = blocks * (blocks + 1) / 2
-    rest = PREPARE + tiles * (80 if row.corner else WRITE)
+    prepare = PREPARE[warps > 1] + DIAGONAL * math.ceil(factors / 64 / warps)
+    rest = warps * prepare + tiles * (80 if row.corner else WRITE)
     factor_mma, factor_instructions, factor_wavefronts, chain = factor_cost(row, code, ffma)
     return RowCost(
         mma=mma + factor_mma,
         instructions=formed + rest + factor_instructions + final,
         wavefronts=loads * 4  # four 8 x 8 matrices of 16-byte rows
-        # A lane's eight columns: arriving, read, written as 32 bytes of halves; a confidence.
-        + eights * (ELEMENT_BYTES[element] * 2 * 2 + 8 + (0 if row.short else 1))
-        + strips * (8 if row.short else 17)  # 32 bytes a lane of the diagonal; shuffles and sums
+        # A lane's eight columns: arriving, read again unless in registers, written as 32 bytes of
+        # halves; a confidence.
+        + eights * (ELEMENT_BYTES[element] * (2 if through_registers else 4) + 8)
+        + (0 if row.short else eights)
+        # 32 bytes a lane of the diagonal; shuffles and sums.
+        + strips * (8 * turns if row.short else 17)
         + tiles * (20 if row.corner else 50)
         + final_wavefronts
         + factor_wavefronts,
         chunks=chunks,
-        # The next chunk arrives while this one is multiplied.
-        forming=max(GATHER_CYCLES, formed / chunks / warps * CYCLES),
+        # The next chunk arrives while this one is multiplied, but not through registers.
+        forming=turns * GATHER_CYCLES + formed / chunks / warps * CYCLES
+        if through_registers
+        else max(GATHER_CYCLES, formed / chunks / warps * CYCLES),
         solving=GATHER_CYCLES + rest / warps * CYCLES + chain + final_cycles,
     )
 

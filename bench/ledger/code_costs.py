@@ -17,8 +17,7 @@ class CodeCosts:
     """Of one kernel. Those of factorisations are 0 where systems are a single tile."""
 
     product: float  # an mma of the row's product
-    gather: int  # eight lines of a strip, by one warp: eight columns a lane
-    split: int
+    gather: float  # eight lines of a strip, by one warp: eight columns a lane; and their splitting
     steps: list[int]  # of two pivots, of a system's elimination that is a single tile
     pivot: float  # of a tile's elimination in larger systems
     invert: float  # what the inverse of a tile on the diagonal takes beside its pivots
@@ -26,6 +25,7 @@ class CodeCosts:
     subtract: int  # what writing such products' sum takes beside them
     panel: int  # half a tile below the diagonal: times the inverse, split, off the right-hand side
     back: int  # a tile's product with a part of the solution
+    write: int  # 32 columns of a row, from the panel that its system came from
     again: int  # a turn over AHEAD observations that are gathered once more, to write the row
 
 
@@ -73,8 +73,11 @@ def length(loop: tuple[int, int]) -> int:
 
 
 def costs_of(code: Code) -> CodeCosts:
-    splits = [x for x in code.loops_with(F2FP=8, HMMA=0) if code.count(range(*x), "LDSM") == 0]
-    gathers = code.loops_with(LDGSTS=2, HMMA=0) or code.loops_with(LDGSTS=1, HMMA=0)
+    copies = code.loops_with(LDGSTS=2, HMMA=0) or code.loops_with(LDGSTS=1, HMMA=0)
+    if copies:
+        gather = length(copies[0]) + length(code.loops_with(F2FP=8, HMMA=0, LDSM=0)[0])
+    else:  # through registers, several eights of columns a turn
+        gather = length(code.loops_with(F2FP=32, HMMA=0, LDSM=0)[0]) / 4
     updates = code.loops_with(HMMA=MMA_PER_TILE, F2FP=0, MUFU=0, LDGSTS=0)
     before = updates[0][0] if updates else len(code.operations)
     products = [
@@ -89,8 +92,7 @@ def costs_of(code: Code) -> CodeCosts:
     roots = [k for k, operation in enumerate(code.operations) if operation.startswith("MUFU.RCP")]
     costs = CodeCosts(
         product=sum(map(len, products)) / sum(code.count(s, "HMMA") for s in products),
-        gather=length(gathers[0]),
-        split=length(splits[0]),
+        gather=gather,
         steps=[b - a for a, b in zip(roots[::2], roots[2::2])],
         pivot=0,
         invert=0,
@@ -98,6 +100,7 @@ def costs_of(code: Code) -> CodeCosts:
         subtract=0,
         panel=0,
         back=0,
+        write=0,
         again=0,
     )
     again = code.loops_with(LDG=AHEAD, SHFL=2 * AHEAD, HMMA=0)
@@ -119,6 +122,8 @@ def costs_of(code: Code) -> CodeCosts:
         panel = code.loops_with(HMMA=MMA_PER_TILE // 2, F2FP=8)[0]
         costs.panel = length(panel) + length(code.loops_with(HMMA=MMA_PER_TILE // 2, F2FP=24)[0])
         costs.back = length(code.loops_with(HMMA=8)[0])
+    elif again:
+        costs.write = length(code.loops_with(HMMA=8)[0])
     return costs
 
 

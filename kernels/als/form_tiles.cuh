@@ -13,15 +13,16 @@ __device__ __forceinline__ bool IsCorner(const Observations& row) {
 }
 
 // The tiles that a warp forms: kUnits that follow each other, from the block's number `first` on.
-// Of two warps, whose systems have three tiles, the first has that below the diagonal, the second
-// those on it: their fourth quarters, which are not formed, take no registers.
+// One warp's systems are one tile. Of two warps, whose systems have three, the first has that below
+// the diagonal, the second those on it: their fourth quarters, which are not formed, take no
+// registers.
 template <int kWarps, int kUnits>
 class OwnTiles {
  public:
   __device__ __forceinline__ OwnTiles(int first, int num_tiles) {
     if constexpr (kPair) {
       places_[0] = WarpIndex() == 0 ? Place(1, 0) : Place(0, 0);
-    } else {
+    } else if constexpr (!kSingle) {
 #pragma unroll
       for (int u = 0; u < kUnits; ++u) {
         const int tile = first + WarpIndex() * kUnits + u;
@@ -34,6 +35,7 @@ class OwnTiles {
   // Calls visit(unit, tile row, tile column, whether the unit before it has that row too).
   template <typename Visit>
   __device__ __forceinline__ void ForEach(Visit visit) {
+    if constexpr (kSingle) return visit(0, 0, 0, false);
 #pragma unroll
     for (int u = 0; u < kUnits; ++u) {
       int& known = places_[kPair ? 0 : u];
@@ -51,8 +53,8 @@ class OwnTiles {
   }
 
  private:
-  static constexpr bool kPair = kWarps == 2;
-  static_assert(!kPair || kUnits == 2);
+  static constexpr bool kSingle = kWarps == 1, kPair = kWarps == 2;
+  static_assert((!kSingle || kUnits == 1) && (!kPair || kUnits == 2));
   static constexpr int kNone = -1;
   __device__ static constexpr int Place(int i, int j) { return i << 16 | j; }
 

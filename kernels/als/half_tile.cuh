@@ -103,6 +103,42 @@ __device__ __forceinline__ void SplitAndMultiply(const float* a, int m, float sc
   }
 }
 
+// 16 elements of a vector as the right operand, whose columns are their highs and lows in turns.
+struct VectorFragment {
+  uint32_t begin, end;
+};
+__device__ __forceinline__ VectorFragment SplitVector(const float* vector, float scale, int lane) {
+  const float is_low = (lane & 4) != 0 ? 1.0f : 0.0f;
+  const auto pair = [&](int k) {
+    const float2 own = *reinterpret_cast<const float2*>(vector + k + lane % 4 * 2);
+    const float2 scaled = {own.x * scale, own.y * scale};
+    const float2 high = UnpackHalves(PackHalves(scaled.x, scaled.y));
+    return PackHalves(scaled.x - is_low * high.x, scaled.y - is_low * high.y);
+  };
+  return {pair(0), pair(8)};
+}
+
+// sum += 16 rows times the vector: elements lane / 4 and lane / 4 + 8, each as two parts of a sum.
+// For a few of them: mma drops the digits that float has no room for.
+__device__ __forceinline__ void MultiplyAdd(const HalfFragment& rows, const VectorFragment& vector,
+                                            float (&sum)[4]) {
+  MmaHalf(sum, rows.low, vector.begin, vector.end);
+  MmaHalf(sum, rows.high, vector.begin, vector.end);
+}
+
+// Of 32 such elements, which four lanes have each, the one with this number.
+__device__ __forceinline__ int OwnColumn(int lane) { return lane % 4 * 8 + lane / 4; }
+__device__ __forceinline__ float OwnSum(const float (&sum)[2][4], int lane) {
+  float rows[2];  // of the upper or lower half, by eights
+#pragma unroll
+  for (int e = 0; e < 2; ++e) {
+    const float upper = sum[0][2 * e] + sum[0][2 * e + 1],
+                lower = sum[1][2 * e] + sum[1][2 * e + 1];
+    rows[e] = lane % 4 < 2 ? upper : lower;
+  }
+  return lane % 2 == 0 ? rows[0] : rows[1];
+}
+
 // A tile, transposed, times a vector of 32: the element number OwnColumn(lane), by one warp.
 template <bool kInShared>
 __device__ __forceinline__ float TransposedTimesVector(const float* tile, const float* vector,
@@ -111,36 +147,14 @@ __device__ __forceinline__ float TransposedTimesVector(const float* tile, const 
   float sum[2][4] = {};
 #pragma unroll
   for (int k = 0; k < kTile; k += 16) {
-    // The right operand's columns are the vector's highs and its lows in turns.
-    const float is_low = (lane & 4) != 0 ? 1.0f : 0.0f;
-    uint32_t columns[2];
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      const float2 pair = *reinterpret_cast<const float2*>(vector + k + i * 8 + lane % 4 * 2);
-      const float2 scaled = {pair.x * half.scale, pair.y * half.scale};
-      const float2 high = UnpackHalves(PackHalves(scaled.x, scaled.y));
-      columns[i] = PackHalves(scaled.x - is_low * high.x, scaled.y - is_low * high.y);
-    }
+    const VectorFragment part = SplitVector(vector + k, half.scale, lane);
 #pragma unroll
     for (int m = 0; m < 2; ++m) {
-      const HalfFragment left = ReadHalvesTransposed<kInShared>(tile, k, m, lane);
-      float part[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-      MmaHalf(part, left.low, columns[0], columns[1]);
-      MmaHalf(part, left.high, columns[0], columns[1]);
-#pragma unroll
-      for (int e = 0; e < 4; ++e) sum[m][e] += part[e];
+      MultiplyAdd(ReadHalvesTransposed<kInShared>(tile, k, m, lane), part, sum[m]);
     }
   }
-  float rows[2];  // of the upper or lower half, by eights
-#pragma unroll
-  for (int e = 0; e < 2; ++e) {
-    const float upper = sum[0][2 * e] + sum[0][2 * e + 1],
-                lower = sum[1][2 * e] + sum[1][2 * e + 1];
-    rows[e] = lane % 4 < 2 ? upper : lower;
-  }
-  return (lane % 2 == 0 ? rows[0] : rows[1]) * half.inverse;
+  return OwnSum(sum, lane) * half.inverse;
 }
-__device__ __forceinline__ int OwnColumn(int lane) { return lane % 4 * 8 + lane / 4; }
 
 // Stores two neighbouring columns, scaled for halves.
 __device__ __forceinline__ void WriteHalves(float* tile, int place, float2 pair) {

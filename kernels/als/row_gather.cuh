@@ -61,8 +61,8 @@ __device__ __forceinline__ void ReadUnit(const float* at, int second, float4 (&u
     unit[1] = *reinterpret_cast<const float4*>(at + second);
   } else {
     const uint4 pairs = *reinterpret_cast<const uint4*>(at);
-    unit[0] = AsFloats({pairs.x, pairs.y});
-    unit[1] = AsFloats({pairs.z, pairs.w});
+    unit[0] = AsFloats(uint2{pairs.x, pairs.y});
+    unit[1] = AsFloats(uint2{pairs.z, pairs.w});
   }
 }
 
@@ -115,7 +115,7 @@ __device__ __forceinline__ void Gather(const RowProblem& p, const Observations& 
         const int j = kShort ? line : c * kDepth + line;
         const bool there = inside && j < row.count;
         const unsigned id = there ? ids[j] : 0;
-        CopyAsync16(to + line * floats + strip * kTile, from + uint64_t{id} * stride_bytes, there);
+        CopyAsync16(to + line * floats + strip * kTile, RowAt(from, id, stride_bytes), there);
       }
     }
   }
@@ -214,15 +214,70 @@ __device__ __forceinline__ float SumRhsParts(const SolveLayout& layout, const Wo
   return sum;
 }
 
-// The two split elements of a stage's line whose first is number `column`, which is even.
-template <int kDepth>
-__device__ __forceinline__ float2 ReadPair(const float* line, int column) {
-  using Strips = Strips<kDepth, true>;
-  const float* at = line + column / Strips::kWidth * Strips::kWidth +
-                    column % Strips::kWidth / 8 * 4 + column % 8 / 2;
-  const float2 high = UnpackHalves(__float_as_uint(at[0]));
-  const float2 low = UnpackHalves(__float_as_uint(at[Strips::kSecond]));
-  return {high.x + low.x, high.y + low.y};
+// Gathers chunks `c` and `c + 1` of a row of the short side through registers, scales and splits
+// them: of one or two warps, where others hide its latency, half of the instructions of copies.
+// A lane takes four columns of both at a time; lines beyond the row are like its last, and weigh
+// nothing.
+template <int kWarps, typename Element>
+__device__ __forceinline__ void GatherTwoChunks(const RowProblem& p, const Observations& row,
+                                                const SolveLayout& layout, const Workspace& w,
+                                                int c) {
+  using Strips = Strips<32, true>;
+  constexpr int kLines = 8, kGroups = 2;  // of a group; on their way together
+  const int lane = LaneIndex(), warp = kWarps == 1 ? 0 : WarpIndex(), count = Agreed(row.count);
+  // Warps take groups in turns: the line that is this warp's k-th.
+  const auto line_at = [&](int k) { return (k / kLines * kWarps + warp) * kLines + k % kLines; };
+  const unsigned own_id = p.indices[row.begin + min(line_at(lane), count - 1)];
+  // Of a group a lane has two lines, the second two further; lines four apart have all banks.
+  const int four = lane % 8 * 4, lane_line = lane / 8 % 2 * 4 + lane / 16;
+  const int line = Strips::Line(layout.padded_factors);
+  const unsigned stride_bytes = p.stride * static_cast<unsigned>(sizeof(Element));
+  const bool two = (c + 1) * Strips::kWidth < layout.padded_factors;
+  float* to = w.stages + SlotOf(layout, c) * layout.stage + lane_line * line + four / 2;
+  const char* from[2];
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    const int column = (c + i) * Strips::kWidth + four;
+    from[i] = reinterpret_cast<const char*>(TableOf<Element>(p) + (column < p.stride ? column : 0));
+  }
+#pragma unroll 1
+  for (int first = 0; line_at(first) < count; first += kGroups * kLines) {
+    const auto is_there = [&](int g) { return g == 0 || line_at(first + g * kLines) < count; };
+    Four<Element> fours[kGroups][2][2];  // not yet floats: so they take fewer registers
+#pragma unroll
+    for (int g = 0; g < kGroups; ++g) {
+      if (!is_there(g)) break;
+#pragma unroll
+      for (int t = 0; t < 2; ++t) {
+        const unsigned id = __shfl_sync(kAllLanes, own_id, first + g * kLines + t * 2 + lane_line);
+#pragma unroll
+        for (int i = 0; i < 2; ++i) {
+          const char* at = RowAt(from[i], id, stride_bytes);
+          if (i == 0 || two) fours[g][t][i] = *reinterpret_cast<const Four<Element>*>(at);
+        }
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      if (i == 1 && !two) break;
+      const float4 d =
+          *reinterpret_cast<const float4*>(w.diagonal + (c + i) * Strips::kWidth + four);
+#pragma unroll
+      for (int g = 0; g < kGroups; ++g) {
+        if (!is_there(g)) break;
+#pragma unroll
+        for (int t = 0; t < 2; ++t) {
+          const float4 y = AsFloats(fours[g][t][i]);
+          uint2 high, low;
+          SplitPair(y.x * d.x, y.y * d.y, high.x, low.x);
+          SplitPair(y.z * d.z, y.w * d.w, high.y, low.y);
+          float* at = to + i * layout.stage + (line_at(first + g * kLines) + t * 2) * line;
+          *reinterpret_cast<uint2*>(at) = high;
+          *reinterpret_cast<uint2*>(at + Strips::kSecond) = low;
+        }
+      }
+    }
+  }
 }
 
 // Calls visit(chunk, slot) for every chunk of the gathered and split row, with the next one on its
@@ -232,6 +287,17 @@ __device__ __forceinline__ void ForEachChunk(const RowProblem& p, const Observat
                                              const SolveLayout& layout, const Workspace& w,
                                              Visit visit) {
   const int chunks = kShort ? layout.padded_factors / kDepth : (row.count + kDepth - 1) / kDepth;
+  if constexpr (kShort && kWarps <= 2) {
+#pragma unroll 1
+    for (int c = 0; c < chunks; c += 2) {
+      GatherTwoChunks<kWarps, Element>(p, row, layout, w, c);
+      __syncthreads();
+#pragma unroll 1
+      for (int v = c; v < min(c + 2, chunks); ++v) visit(v, SlotOf(layout, v));
+      __syncthreads();
+    }
+    return;
+  }
   Gather<kWarps, kDepth, kShort, Element>(p, row, layout, w, 0);
   if constexpr (!kShort)
     __syncthreads();  // the confidences; those of later chunks have time enough

@@ -14,8 +14,6 @@ namespace penchant::PENCHANT_CUDA_NAMESPACE {
 // Panels up to this size stay in shared memory until the row is written.
 inline constexpr int64_t kResidentPanelBytes = 5 << 10;
 
-inline int RoundUpToTile(int64_t n) { return static_cast<int>(DivideUp(n, kTile)) * kTile; }
-
 // The launches of a plan, and what they share; the table is read in elements of this type.
 template <typename Element>
 struct RowLauncher {

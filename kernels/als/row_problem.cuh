@@ -4,6 +4,7 @@
 #define PENCHANT_KERNELS_ALS_ROW_PROBLEM_CUH_
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "kernels/als/row_plan.h"
@@ -12,6 +13,8 @@
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
+inline int RoundUpToTile(int64_t n) { return static_cast<int>(DivideUp(n, kTile)) * kTile; }
+
 // What all rows of a half-iteration share.
 struct RowProblem {
   const float* table;      // fixed side, rotated
@@ -19,6 +22,8 @@ struct RowProblem {
   int stride;              // elements between rows of both, zero-padded
   int factors;
   const double* eigenvalues;
+  const float*
+      shifts;  // w0 times them; in a tile's padding so large that D^-1/2 is next to nothing
   const int64_t* offsets;
   const int32_t* indices;
   const float* values;   // null: all ones
@@ -101,16 +106,13 @@ __device__ __forceinline__ const Element* TableOf(const RowProblem& p) {
   }
 }
 // Four of its elements.
+template <typename Element>
+using Four = std::conditional_t<sizeof(Element) == sizeof(Bfloat16), uint2, float4>;
+__device__ __forceinline__ float4 AsFloats(float4 four) { return four; }
 __device__ __forceinline__ float4 AsFloats(uint2 pairs) {
   const auto low = [](uint32_t pair) { return __uint_as_float(pair << 16); };
   const auto high = [](uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); };
   return {low(pairs.x), high(pairs.x), low(pairs.y), high(pairs.y)};
-}
-__device__ __forceinline__ float4 LoadFour(const float* from) {
-  return *reinterpret_cast<const float4*>(from);
-}
-__device__ __forceinline__ float4 LoadFour(const Bfloat16* from) {
-  return AsFloats(*reinterpret_cast<const uint2*>(from));
 }
 
 // The table's row that observation j is about, and its confidence.
@@ -141,7 +143,7 @@ __device__ __forceinline__ Observations ObservationsOf(const RowProblem& p, int3
 template <bool kShort>
 __device__ __forceinline__ HalfScale RowScale(const RowProblem& p, int32_t row) {
   const float largest = static_cast<float>(p.eigenvalues[0]);
-  const float inverse = rsqrtf(p.unobserved_weight * largest + p.lambda[row]);
+  const float inverse = InverseRootEstimate(p.shifts[0] + p.lambda[row]);
   float square = largest * inverse * inverse;
   if constexpr (!kShort) square *= p.alpha * (p.largest != nullptr ? p.largest[row] : 1.0f);
   return HalfScaleFor(square);
@@ -157,7 +159,7 @@ struct Confidence {
 // then split into halves (tile_product.cuh); beside each lie the confidences of its observations
 // (long side).
 struct Workspace {
-  float* diagonal;  // D^-1/2, scaled for halves on the short side; 0 in the padding
+  float* diagonal;  // D^-1/2, scaled for halves on the short side
   float* scale;     // of the system's rows: W^1/2, unscaled (short side)
   float* stages;
   Confidence* confidences;

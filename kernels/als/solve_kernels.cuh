@@ -73,19 +73,16 @@ __device__ __forceinline__ void PrepareRow(const RowProblem& p, const Observatio
     *w.system.bad_pivots = 0;
     *w.half = half;
   }
-  // A turn or two: unrolled, their numbers would take registers for the whole row.
-#pragma unroll(kWarps == 1 ? 4 : 1)
-  for (int k = threadIdx.x; k < layout.padded_factors; k += kWarps * kWarpSize) {
-    float value = 0.0f;
-    if (k < p.factors) {
-      value = InverseRoot(p.unobserved_weight * static_cast<float>(p.eigenvalues[k]) + lambda);
-      if (kShort) value *= half.scale;
-    }
-    w.diagonal[k] = value;
+#pragma unroll 1
+  for (int k = 2 * ThreadIndex(); k < layout.padded_factors; k += 2 * kWarps * kWarpSize) {
+    const float2 shift = *reinterpret_cast<const float2*>(p.shifts + k);
+    const float scale = kShort ? half.scale : 1.0f;
+    *reinterpret_cast<float2*>(w.diagonal + k) = {InverseRoot(shift.x + lambda) * scale,
+                                                  InverseRoot(shift.y + lambda) * scale};
   }
   if constexpr (kShort) {
-#pragma unroll(kWarps == 1 ? 4 : 1)
-    for (int j = threadIdx.x; j < order; j += kWarps * kWarpSize) {
+#pragma unroll 1
+    for (int j = ThreadIndex(); j < order; j += kWarps * kWarpSize) {
       float root = 0.0f, rhs = 0.0f;
       if (j < observations.count) {
         float weight = Weight(p, observations, j);
@@ -133,7 +130,8 @@ __device__ __forceinline__ void GatherRow(const RowProblem& p, const Observation
 #pragma unroll
         for (int i = 0; i < kAhead; ++i) {
           const unsigned id = __shfl_sync(kAllLanes, own_id, first + part + i * step);
-          fours[i] = LoadFour(reinterpret_cast<const Element*>(from + uint64_t{id} * stride_bytes));
+          fours[i] =
+              AsFloats(*reinterpret_cast<const Four<Element>*>(RowAt(from, id, stride_bytes)));
         }
 #pragma unroll
         for (int i = 0; i < kAhead; ++i) {
@@ -169,6 +167,44 @@ __device__ __forceinline__ void GatherRow(const RowProblem& p, const Observation
   }
 }
 
+// Writes the solved row of the short side from the panel, by one warp: its split rows turned about
+// times the solution, 16 columns at a time.
+__device__ __forceinline__ void WritePanelRow(const RowProblem& p, const Observations& row,
+                                              const SolveLayout& layout, const Workspace& w,
+                                              float* out) {
+  using Strips = Strips<32, true>;
+  constexpr int kFloat = sizeof(float), kBlocks = Strips::kWidth / 16;
+  const int lane = LaneIndex(), line = Strips::Line(layout.padded_factors);
+  const bool corner = row.count <= kTile / 2;  // the lines beyond are not there
+  const float own = w.system.rhs[lane] * w.scale[lane];
+  w.system.rhs[lane] = own;
+  const HalfScale half = HalfScaleOf(LargestOverWarp(own));
+  __syncwarp();
+  VectorFragment solved[2];
+  solved[0] = SplitVector(w.system.rhs, half.scale, lane);
+  if (!corner) solved[1] = SplitVector(w.system.rhs + kTile / 2, half.scale, lane);
+  const float scale = half.inverse * w.half->inverse;
+  const int lane_row = (lane % 8 + lane / 16 * 8) * line + lane / 8 % 2 * 4;
+#pragma unroll 1
+  for (int c = 0; c * Strips::kWidth < layout.padded_factors; ++c) {
+    const SharedAddress chunk = SharedAddressOf(w.stages + c * layout.stage + lane_row);
+    float sum[kBlocks][4] = {};
+#pragma unroll
+    for (int m = 0; m < kBlocks; ++m) {
+#pragma unroll
+      for (int k = 0; k < 2; ++k) {
+        if (k == 1 && corner) break;
+        MultiplyAdd(LoadFragment<true>(chunk + (k * kTile / 2 * line + m * 8) * kFloat,
+                                       Strips::kSecond * kFloat),
+                    solved[k], sum[m]);
+      }
+    }
+    const int column = c * Strips::kWidth + OwnColumn(lane);
+    const float value = OwnSum(sum, lane);
+    if (column < p.stride) out[column] = w.diagonal[column] * scale * value;
+  }
+}
+
 // Writes the solved row.
 template <int kWarps, int kDepth, bool kShort, typename Element>
 __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations& row,
@@ -176,25 +212,12 @@ __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations
                                          float* out) {
   constexpr int kThreads = kWarps * kWarpSize;
   if constexpr (kShort) {
-#pragma unroll 1
-    for (int j = threadIdx.x; j < row.count; j += kThreads) w.system.rhs[j] *= w.scale[j];
-    __syncthreads();
     if (PanelStays<kWarps>(layout)) {
-      const int line = Strips<kDepth, kShort>::Line(layout.padded_factors);
-#pragma unroll 1
-      for (int k = 2 * threadIdx.x; k < p.stride; k += 2 * kThreads) {
-        const float* chunk = w.stages + k / kDepth * layout.stage;
-        float2 sum = {0.0f, 0.0f};
-#pragma unroll 4
-        for (int j = 0; j < row.count; ++j) {
-          const float2 pair = ReadPair<kDepth>(chunk + j * line, k % kDepth);
-          sum.x += w.system.rhs[j] * pair.x;
-          sum.y += w.system.rhs[j] * pair.y;
-        }
-        out[k] = w.diagonal[k] * w.half->inverse * sum.x;
-        out[k + 1] = w.diagonal[k + 1] * w.half->inverse * sum.y;
-      }
+      WritePanelRow(p, row, layout, w, out);
     } else {
+#pragma unroll 1
+      for (int j = threadIdx.x; j < row.count; j += kThreads) w.system.rhs[j] *= w.scale[j];
+      __syncthreads();
       GatherRow<kWarps, Element>(p, row, layout, w, out);
     }
   } else {

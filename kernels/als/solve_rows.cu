@@ -28,6 +28,14 @@ __global__ void RowLambda(const int64_t* offsets, int64_t rows, double regulariz
   lambda[i] = static_cast<float>(regularization * pow(n + unobserved, power));
 }
 
+__global__ void Shifts(const double* eigenvalues, int factors, int padded, double unobserved,
+                       float* shifts) {
+  for (int k = threadIdx.x; k < padded; k += blockDim.x) {
+    shifts[k] = k < factors ? static_cast<float>(unobserved * eigenvalues[k])
+                            : std::numeric_limits<float>::max();
+  }
+}
+
 }  // namespace
 
 std::shared_ptr<const SolveReport> SolveRows(Context& context, const AlsObjective& objective,
@@ -52,13 +60,18 @@ std::shared_ptr<const SolveReport> SolveRows(Context& context, const AlsObjectiv
                     LargestValues, rows.offsets, rows.values, cuda.order.data(), long_rows,
                     largest.data());
   }
+  const int factors = static_cast<int>(fixed.table.cols);
+  DeviceBuffer<float> shifts(context, RoundUpToTile(factors));
+  PENCHANT_LAUNCH(context, (LaunchShape{1, 256}), Shifts, fixed.eigenvalues, factors,
+                  static_cast<int>(shifts.size()), objective.unobserved_weight, shifts.data());
   DeviceBuffer<int32_t> failed(context, rows.rows);
   DeviceBuffer<int> num_failed(context, 1);
   const RowProblem problem{fixed.table.data,
                            fixed.packed,
                            static_cast<int>(fixed.table.stride),
-                           static_cast<int>(fixed.table.cols),
+                           factors,
                            fixed.eigenvalues,
+                           shifts.data(),
                            rows.offsets,
                            rows.indices,
                            rows.values,

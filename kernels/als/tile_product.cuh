@@ -14,9 +14,9 @@
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
-// 1 / sqrt(x) to float32's accuracy, without the division's slow path.
+// 1 / sqrt(x) to float32's accuracy, without the slow paths; REQUIRES: x is not subnormal.
 __device__ __forceinline__ float InverseRoot(float x) {
-  const float root = rsqrtf(x);
+  const float root = InverseRootEstimate(x);
   return root * (1.5f - 0.5f * x * root * root);
 }
 

@@ -94,6 +94,21 @@ __device__ __forceinline__ float Reciprocal(float x) {
   asm("rcp.approx.ftz.f32 %0, %1;\n" : "=f"(inverse) : "f"(x));
   return inverse;
 }
+// 1 / sqrt(x) to within two of its last bits; REQUIRES: x is not subnormal.
+__device__ __forceinline__ float InverseRootEstimate(float x) {
+  float root;
+  asm("rsqrt.approx.ftz.f32 %0, %1;\n" : "=f"(root) : "f"(x));
+  return root;
+}
+
+// The `index`-th of rows of so many bytes in global memory: one instruction, where 64-bit
+// arithmetic is five.
+__device__ __forceinline__ const char* RowAt(const char* rows, unsigned index, unsigned bytes) {
+  const char* row;
+  asm("mad.wide.u32 %0, %1, %2, %3;\n" : "=l"(row) : "r"(index), "r"(bytes), "l"(rows));
+  __builtin_assume(__isGlobal(row));
+  return row;
+}
 
 // Four elements that other threads may move at the same time; 16-byte aligned.
 __device__ __forceinline__ float4 LoadFourRelaxed(const float* from) {
@@ -139,6 +154,10 @@ inline float4 LoadFourRelaxed(const float* from) {
   return {LoadRelaxed(from), LoadRelaxed(from + 1), LoadRelaxed(from + 2), LoadRelaxed(from + 3)};
 }
 inline float Reciprocal(float x) { return 1.0f / x; }
+inline float InverseRootEstimate(float x) { return rsqrtf(x); }
+inline const char* RowAt(const char* rows, unsigned index, unsigned bytes) {
+  return rows + uint64_t{index} * bytes;
+}
 inline void ComputeAnew(int&) {}
 inline void ComputeAnew(float&) {}
 inline int LaneIndex() { return static_cast<int>(threadIdx.x) % kWarpSize; }
