@@ -35,15 +35,18 @@ class OwnTiles {
   // Calls visit(unit, tile row, tile column, whether the unit before it has that row too).
   template <typename Visit>
   __device__ __forceinline__ void ForEach(Visit visit) {
-    if constexpr (kSingle) return visit(0, 0, 0, false);
+    if constexpr (kSingle) {
+      visit(0, 0, 0, false);
+    } else {
 #pragma unroll
-    for (int u = 0; u < kUnits; ++u) {
-      int& known = places_[kPair ? 0 : u];
-      ComputeAnew(known);
-      const int place = kPair && u == 1 ? (known == Place(0, 0) ? Place(1, 1) : kNone) : known;
-      if (place == kNone) continue;
-      const int i = place >> 16;
-      visit(u, i, place & 0xffff, !kPair && u > 0 && i == places_[u - 1] >> 16);
+      for (int u = 0; u < kUnits; ++u) {
+        int& known = places_[kPair ? 0 : u];
+        ComputeAnew(known);
+        const int place = kPair && u == 1 ? (known == Place(0, 0) ? Place(1, 1) : kNone) : known;
+        if (place == kNone) continue;
+        const int i = place >> 16;
+        visit(u, i, place & 0xffff, !kPair && u > 0 && i == places_[u - 1] >> 16);
+      }
     }
   }
 

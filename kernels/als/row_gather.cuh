@@ -296,22 +296,22 @@ __device__ __forceinline__ void ForEachChunk(const RowProblem& p, const Observat
       for (int v = c; v < min(c + 2, chunks); ++v) visit(v, SlotOf(layout, v));
       __syncthreads();
     }
-    return;
-  }
-  Gather<kWarps, kDepth, kShort, Element>(p, row, layout, w, 0);
-  if constexpr (!kShort)
-    __syncthreads();  // the confidences; those of later chunks have time enough
-  for (int c = 0; c < chunks; ++c) {
-    if (c + 1 < chunks) {
-      Gather<kWarps, kDepth, kShort, Element>(p, row, layout, w, c + 1);
-      WaitForCopies<1>();
-    } else {
-      WaitForCopies<0>();
+  } else {
+    Gather<kWarps, kDepth, kShort, Element>(p, row, layout, w, 0);
+    if constexpr (!kShort)
+      __syncthreads();  // the confidences; those of later chunks have time enough
+    for (int c = 0; c < chunks; ++c) {
+      if (c + 1 < chunks) {
+        Gather<kWarps, kDepth, kShort, Element>(p, row, layout, w, c + 1);
+        WaitForCopies<1>();
+      } else {
+        WaitForCopies<0>();
+      }
+      SplitOwnCopies<kWarps, kDepth, kShort, Element>(row, layout, w, c);
+      __syncthreads();
+      visit(c, SlotOf(layout, c));
+      __syncthreads();
     }
-    SplitOwnCopies<kWarps, kDepth, kShort, Element>(row, layout, w, c);
-    __syncthreads();
-    visit(c, SlotOf(layout, c));
-    __syncthreads();
   }
 }
 
