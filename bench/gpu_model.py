@@ -40,11 +40,10 @@ TILES_A_WARP = {1: 1, 2: 2, 4: 3, 12: 3}  # by the warps of a block
 ELEMENT_BYTES = {"float": 4, "Bfloat16": 2}
 MMA = 16 * 8 * 16  # multiply-adds of one
 CHUNK = 4096  # observations from which on several blocks share a row
-# Instructions of a warp before its row is gathered, and of each turn over its diagonal there; of a
-# tile's writing; of a row's from its panel, before its loop. Of one warp, of more; of a tile, of
-# its corner.
-PREPARE, DIAGONAL, WRITE, WRITE_PANEL = (120, 175), 22, 150, (75, 55)
-OTHER_COLUMNS = 40  # of a step of two pivots, for the right half of a tile
+# Instructions of a warp before its row is gathered: of one warp, of more, of a pair; of each turn
+# over 64 of its diagonal there; of a tile's writing, of a pair's; of a pair's rows, before that
+# loop.
+PREPARE, DIAGONAL, WRITE, WRITE_PANEL = (120, 175, 106), 22, (150, 130), 135
 BACK = 4  # instructions of a step of the substitution in registers
 INVERT_WAVEFRONTS = 140  # of a tile's inverse beside its pivots
 STRIP = 50  # instructions before the loops over a strip's lines: to gather, and to split
@@ -53,7 +52,7 @@ REDUCE = 40  # to sum a strip's part of the right-hand side over lanes
 # chunk, from its copies to their arrival.
 # And of rows of the table that lie in L2, after their numbers.
 CYCLES, GATHER_CYCLES, AGAIN_CYCLES = 2, 700, 400
-PANEL_STAYS = 5 << 10  # bytes; kResidentPanelBytes of the launcher
+PANEL_STAYS = 10 << 10  # bytes; kResidentPanelBytes of the launcher
 # Latencies, rounded from published microbenchmarks: of an FFMA, a reciprocal, a shuffle or a load
 # from shared memory.
 FFMA_CYCLES, RECIPROCAL_CYCLES, SHARED_CYCLES = 4, 25, 30
@@ -97,7 +96,7 @@ class RowShape:
     """Rows of a part, alike."""
 
     short: bool
-    corner: bool  # only 16 x 16 of the one tile is in use
+    pair: bool  # two rows a warp, whose systems share a tile
     blocks: int  # tiles a side
     n: float  # observations
     lines: float  # of them, as they are gathered
@@ -106,6 +105,11 @@ class RowShape:
     depth: int  # of a chunk: columns on the short side, observations on the long one
     panel_stays: bool
     warps: int
+
+    @property
+    def rows(self) -> int:
+        """Of a block at a time."""
+        return 2 if self.pair else 1
 
 
 @dataclass
@@ -139,8 +143,8 @@ def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float
         pairs = used / 2
         steps = code.steps + code.steps[-1:]
         taken = sum(steps[k] * min(1.0, pairs - k) for k in range(math.ceil(pairs)))
-        instructions = taken - row.corner * pairs * OTHER_COLUMNS + used * BACK
-        wavefronts = used * (7.5 - row.corner * 2) + (16 if row.corner else 32)
+        instructions = (taken + used * BACK) / row.rows
+        wavefronts = (used * (7.5 - row.pair * 2) + (16 if row.pair else 32)) / row.rows
         return 0, instructions, wavefronts, used * (step + SHARED_CYCLES + 2 * FFMA_CYCLES)
     below = blocks * (blocks - 1) / 2
     updates = sum((blocks - j) * j for j in range(blocks))
@@ -183,9 +187,8 @@ def final_cost(row: RowShape, code: CodeCosts, sharing: int) -> tuple[float, flo
         instructions = sharing * row.factors / 32 * 3
     elif row.panel_stays:
         chunks = math.ceil(row.factors / row.depth)
-        loads = 4 if row.corner else 8
-        instructions = WRITE_PANEL[row.corner] + chunks * (code.write - 8 + loads)
-        return instructions, 20 + chunks * (loads * 4 + 4), instructions * CYCLES
+        instructions = (WRITE_PANEL + chunks * code.write) / 2
+        return instructions, 10 + chunks * (4 * 4 + 4), 2 * instructions * CYCLES
     else:
         # Threads have four columns each; where there are more, they share the observations.
         threads = 1
@@ -202,10 +205,8 @@ def final_cost(row: RowShape, code: CodeCosts, sharing: int) -> tuple[float, flo
     return instructions, instructions / 3, instructions / row.warps * CYCLES
 
 
-def operand_loads(blocks: int, tiles_a_warp: int, corner: bool) -> int:
+def operand_loads(blocks: int, tiles_a_warp: int) -> int:
     """ldmatrix of a row's product, for 16 columns or observations."""
-    if corner:
-        return 2
     places = [(i, j) for i in range(blocks) for j in range(i + 1)]
     loads = 0
     for k, (i, j) in enumerate(places):
@@ -218,8 +219,8 @@ def operand_loads(blocks: int, tiles_a_warp: int, corner: bool) -> int:
 def row_cost(row: RowShape, code: CodeCosts, element: str, ffma: int) -> RowCost:
     blocks, warps, factors = row.blocks, row.warps, row.factors
     steps = row.contraction / 16
-    mma = steps * (6 if row.corner else 18 * blocks + MMA_PER_TILE * blocks * (blocks - 1) / 2)
-    loads = steps * operand_loads(blocks, TILES_A_WARP[warps], row.corner)
+    mma = steps * (6 if row.pair else 18 * blocks + MMA_PER_TILE * blocks * (blocks - 1) / 2)
+    loads = steps * (2 if row.pair else operand_loads(blocks, TILES_A_WARP[warps]))
     eights = (row.lines if row.short else row.contraction) * factors / 8 / 32  # a lane
     # As many warps as there are eight lines share a strip of 32 columns, in powers of two.
     sharing = 2 ** int(math.log2(max(1, min(row.depth // 8, warps * 32 // factors))))
@@ -228,17 +229,18 @@ def row_cost(row: RowShape, code: CodeCosts, element: str, ffma: int) -> RowCost
     through_registers = row.short and warps <= 2
     if through_registers:
         chunks = math.ceil(chunks / 2)
-    turns = math.ceil(row.lines / 16 / warps) if through_registers else 1
+    turns = 1 if row.pair or not through_registers else math.ceil(row.lines / 16 / warps)
     strips = chunks * (warps if row.short else sharing * factors // 32)
     formed = (
         mma * code.product
         + eights * code.gather
-        + strips * (STRIP if row.short else STRIP + REDUCE)
+        + strips * (0 if row.pair else STRIP if row.short else STRIP + REDUCE)
     )
     final, final_wavefronts, final_cycles = final_cost(row, code, sharing)
     tiles = blocks * (blocks + 1) / 2
-    prepare = PREPARE[warps > 1] + DIAGONAL * math.ceil(factors / 64 / warps)
-    rest = warps * prepare + tiles * (80 if row.corner else WRITE)
+    prepare = PREPARE[2 if row.pair else warps > 1]
+    prepare += DIAGONAL * math.ceil(factors * row.rows / 64 / warps)
+    rest = (warps * prepare + tiles * WRITE[row.pair]) / row.rows
     factor_mma, factor_instructions, factor_wavefronts, chain = factor_cost(row, code, ffma)
     return RowCost(
         mma=mma + factor_mma,
@@ -250,15 +252,15 @@ def row_cost(row: RowShape, code: CodeCosts, element: str, ffma: int) -> RowCost
         + (0 if row.short else eights)
         # 32 bytes a lane of the diagonal; shuffles and sums.
         + strips * (8 * turns if row.short else 17)
-        + tiles * (20 if row.corner else 50)
+        + tiles * (10 if row.pair else 50)
         + final_wavefronts
         + factor_wavefronts,
         chunks=chunks,
         # The next chunk arrives while this one is multiplied, but not through registers.
-        forming=turns * GATHER_CYCLES + formed / chunks / warps * CYCLES
+        forming=turns * GATHER_CYCLES + row.rows * formed / chunks / warps * CYCLES
         if through_registers
         else max(GATHER_CYCLES, formed / chunks / warps * CYCLES),
-        solving=GATHER_CYCLES + rest / warps * CYCLES + chain + final_cycles,
+        solving=GATHER_CYCLES + row.rows * rest / warps * CYCLES + chain + final_cycles,
     )
 
 
@@ -290,30 +292,30 @@ def model(gpu, users, items, num_users, num_items, factors, element, shapes, rec
                     )
                     if order <= limit
                 )
-                corner = short and high == 16
+                pair = short and high == 16
                 name = f"SolveRowsKernel<{variant}, {str(short).lower()}, {element}, "
-                kernel = name + "true>"
+                kernel = f"SolvePairsKernel<{element}>" if pair else name + "true>"
                 if (gpu["arch"], kernel, factors) not in shapes:  # tiles in global memory
                     kernel = name + "false>"
-                threads, shared = shapes[gpu["arch"], kernel, factors][-1 if corner else 0]
+                threads, shared = shapes[gpu["arch"], kernel, factors][0]
                 registers = records[kernel, gpu["arch"]]["registers"]
                 resident = ledger.occupancies([(gpu["arch"], registers, 0, shared, threads)])[0]
                 mean = float(own.mean())
                 # Within a part, blocks of 32 beyond the row are skipped.
                 mean_order = float(np.ceil(own / 32).mean() * 32) if short else order
                 depth = 32 if order <= 64 else 16
-                panel = (16 if corner else order) * (depth + 4) * 4 * padded // depth
+                panel = 32 * (depth + 4) * 4 * padded // depth
                 lines = 8 if depth == 32 else 16  # that are gathered together
                 row = RowShape(
                     short=short,
-                    corner=corner,
+                    pair=pair,
                     blocks=math.ceil(mean_order / 32),
                     n=mean,
                     lines=float(np.ceil(own / lines).mean() * lines),
                     factors=factors,
                     contraction=padded if short else mean,
                     depth=depth,
-                    panel_stays=short and threads == 32 and panel <= PANEL_STAYS,
+                    panel_stays=pair and panel <= PANEL_STAYS,
                     warps=threads // 32,
                 )
                 cost = row_cost(row, codes[kernel], element, gpu["ffma"])
@@ -327,7 +329,7 @@ def model(gpu, users, items, num_users, num_items, factors, element, shapes, rec
                     "tensor": count * cost.mma * MMA / (2 * gpu["mma"]) / per_second,
                     "issue": count * cost.instructions / 4 / per_second,
                     "shared": count * cost.wavefronts / per_second,
-                    "latency": count * chain / max(resident, 1) / per_second,
+                    "latency": count / row.rows * chain / max(resident, 1) / per_second,
                 }
                 bound = max(times, key=times.get)
                 seconds += times[bound]

@@ -73,20 +73,26 @@ def length(loop: tuple[int, int]) -> int:
 
 
 def costs_of(code: Code) -> CodeCosts:
+    updates = code.loops_with(HMMA=MMA_PER_TILE, F2FP=0, MUFU=0, LDGSTS=0)
     copies = code.loops_with(LDGSTS=2, HMMA=0) or code.loops_with(LDGSTS=1, HMMA=0)
     if copies:
         gather = length(copies[0]) + length(code.loops_with(F2FP=8, HMMA=0, LDSM=0)[0])
-    else:  # through registers, several eights of columns a turn
-        gather = length(code.loops_with(F2FP=32, HMMA=0, LDSM=0)[0]) / 4
-    updates = code.loops_with(HMMA=MMA_PER_TILE, F2FP=0, MUFU=0, LDGSTS=0)
-    before = updates[0][0] if updates else len(code.operations)
-    products = [
-        s
-        for s in code.stretches
-        if s
-        and s[0] < before
-        and (code.count(s, "LDSM") or (code.count(s, "HMMA") and not code.count(s, "LDS")))
-    ]
+    else:  # through registers, several eights of columns a turn; of pairs all of two chunks
+        splits = [s for s in code.loops if code.count(range(*s), "F2FP") >= 4 * 8]
+        turn = min(splits, key=length)
+        gather = length(turn) - sum(length(s) for s in updates if turn[0] < s[0] < turn[1])
+        gather *= 8 / code.count(range(*turn), "F2FP")
+    if len(updates) == 1:  # of pairs, whose systems are not factored by tiles
+        products, updates = [range(*updates[0])], []
+    else:
+        before = updates[0][0] if updates else len(code.operations)
+        products = [
+            s
+            for s in code.stretches
+            if s
+            and s[0] < before
+            and (code.count(s, "LDSM") or (code.count(s, "HMMA") and not code.count(s, "LDS")))
+        ]
     # The unrolled elimination: two pivots a step, each step with the reciprocals of its first and
     # of its determinant.
     roots = [k for k, operation in enumerate(code.operations) if operation.startswith("MUFU.RCP")]
@@ -122,13 +128,13 @@ def costs_of(code: Code) -> CodeCosts:
         panel = code.loops_with(HMMA=MMA_PER_TILE // 2, F2FP=8)[0]
         costs.panel = length(panel) + length(code.loops_with(HMMA=MMA_PER_TILE // 2, F2FP=24)[0])
         costs.back = length(code.loops_with(HMMA=8)[0])
-    elif again:
+    elif again and code.loops_with(HMMA=8):
         costs.write = length(code.loops_with(HMMA=8)[0])
     return costs
 
 
 def code_costs(arch: int) -> dict[str, CodeCosts]:
-    """By kernel name: of all SolveRowsKernel in build/ledger."""
+    """By kernel name: of all row solvers in build/ledger."""
     found = {}
     for cubin in sorted(ledger.WORK.glob(f"solve_rows_*.sm_{arch}.cubin")):
         text = subprocess.run(
@@ -136,6 +142,6 @@ def code_costs(arch: int) -> dict[str, CodeCosts]:
         ).stdout
         for section in re.split(r"\n\.text\.", text)[1:]:
             kernel = ledger.plain_name(section.split(":")[0])
-            if kernel is not None and kernel.startswith("SolveRowsKernel"):
+            if kernel is not None and kernel.startswith(("SolveRowsKernel", "SolvePairsKernel")):
                 found[kernel] = costs_of(Code(section))
     return found

@@ -238,19 +238,26 @@ __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* dia
   return __ballot_sync(kAllLanes, good) == kAllLanes;
 }
 
-// Replaces rhs by the solution of a system of one tile, by one warp: an elimination in registers,
-// lane = row, two pivots a step, and the substitution back through what it left there. Rows from
-// `used` on are those of the identity, which need no step. Returns whether all pivots were good;
-// one that is not leaves numbers without meaning.
+// Where the elements of two systems of 16 rows lie, one below the other. Twisted so that fours of
+// columns of eight rows have all banks.
+__device__ __forceinline__ int PairPlace(int row, int column) {
+  return row * kBlock + (column ^ (row & 6) * 2);
+}
+
+// Replaces rhs by the solution of a system of one tile, by one warp, or of two of 16 rows: an
+// elimination in registers, lane = row, two pivots a
+// step, and the substitution back through what it left there. Rows from `used` on of each are those
+// of the identity, which need no step. Returns whether this row's pivot was good; one that is not
+// leaves numbers of its system without meaning.
+template <int kOrder>
 __device__ __forceinline__ bool SolveTile(const float* tile, const float* diagonal,
                                           float* pivot_rows, float* rhs, int used, int lane) {
-  // Where at most half of the rows are in use, the others and their columns are left alone.
-  const int last = used > kTile / 2 ? kTile : kTile / 2;
-  float row[kTile] = {};
+  const int r = lane % kOrder, base = lane - r;
+  float row[kOrder];
 #pragma unroll
-  for (int k = 0; k < kTile; k += 4) {
-    if (k >= last) break;
-    const float4 four = *reinterpret_cast<const float4*>(tile + TilePlace(lane, k));
+  for (int k = 0; k < kOrder; k += 4) {
+    const int place = kOrder == kTile ? TilePlace(lane, k) : PairPlace(lane, k);
+    const float4 four = *reinterpret_cast<const float4*>(tile + place);
     row[k] = four.x;
     row[k + 1] = four.y;
     row[k + 2] = four.z;
@@ -258,28 +265,28 @@ __device__ __forceinline__ bool SolveTile(const float* tile, const float* diagon
   }
   float right = rhs[lane], inverse = 1.0f;
 #pragma unroll
-  for (int c = 0; c < kTile; c += 2) {
+  for (int c = 0; c < kOrder; c += 2) {
     if (c >= used) break;
     // Two pairs in turn: nobody still reads the one that is written. They are columns as well.
-    float* first = pivot_rows + c / 2 % 2 * 2 * kTile;
+    float* first = pivot_rows + c / 2 % 2 * 2 * kTile + base;
     float* second = first + kTile;
-    first[lane] = row[c];
-    second[lane] = row[c + 1];
+    first[r] = row[c];
+    second[r] = row[c + 1];
     __syncwarp();
     // Of the pivots' 2 x 2 block, [a b; b d].
     const float a = first[c], b = first[c + 1], d = second[c + 1];
     const float determinant = a * d - b * b;
     const float over_a = Reciprocal(a), over_determinant = Reciprocal(determinant);
     // How often the pair's rows are in this one: the first in the second too.
-    const float q = lane > c + 1 ? (row[c + 1] * a - row[c] * b) * over_determinant : 0.0f;
-    const float p = lane > c ? (row[c] - q * b) * over_a : 0.0f;
-    if (lane == c) inverse = over_a;
-    if (lane == c + 1) inverse = a * over_determinant;
-    const float one = __shfl_sync(kAllLanes, right, c), two = __shfl_sync(kAllLanes, right, c + 1);
+    const float q = r > c + 1 ? (row[c + 1] * a - row[c] * b) * over_determinant : 0.0f;
+    const float p = r > c ? (row[c] - q * b) * over_a : 0.0f;
+    if (r == c) inverse = over_a;
+    if (r == c + 1) inverse = a * over_determinant;
+    const float one = __shfl_sync(kAllLanes, right, base + c),
+                two = __shfl_sync(kAllLanes, right, base + c + 1);
     right = right - q * two - p * one;
 #pragma unroll
-    for (int k = (c + 2) / 4 * 4; k < kTile; k += 4) {
-      if (k >= last) break;
+    for (int k = (c + 2) / 4 * 4; k < kOrder; k += 4) {
       const float4 of_one = *reinterpret_cast<const float4*>(first + k);
       const float4 of_two = *reinterpret_cast<const float4*>(second + k);
       if (k > c) row[k] = row[k] - q * of_two.x - p * of_one.x;
@@ -288,17 +295,16 @@ __device__ __forceinline__ bool SolveTile(const float* tile, const float* diagon
       row[k + 3] = row[k + 3] - q * of_two.w - p * of_one.w;
     }
   }
-  // Pivots, inverted, against their floors; false for NaN too.
-  const bool good = inverse > 0.0f && inverse * PivotFloor(diagonal[lane]) < 1.0f;
 #pragma unroll
-  for (int c = kTile - 1; c > 0; --c) {
+  for (int c = kOrder - 1; c > 0; --c) {
     if (c >= used) continue;
-    const float solved = __shfl_sync(kAllLanes, right * inverse, c);
-    if (lane < c) right -= row[c] * solved;
+    const float solved = __shfl_sync(kAllLanes, right * inverse, base + c);
+    if (r < c) right -= row[c] * solved;
   }
   rhs[lane] = right * inverse;
   __syncwarp();
-  return __ballot_sync(kAllLanes, good) == kAllLanes;
+  // Pivots, inverted, against their floors; false for NaN too.
+  return inverse > 0.0f && inverse * PivotFloor(diagonal[lane]) < 1.0f;
 }
 
 }  // namespace penchant::PENCHANT_CUDA_NAMESPACE

@@ -6,12 +6,6 @@
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
-// Rows of at most 16 observations leave the rest of their one tile alone.
-template <int kWarps, bool kShort>
-__device__ __forceinline__ bool IsCorner(const Observations& row) {
-  return kShort && kWarps == 1 && row.count <= kTile / 2;
-}
-
 // The tiles that a warp forms: kUnits that follow each other, from the block's number `first` on.
 // One warp's systems are one tile. Of two warps, whose systems have three, the first has that below
 // the diagonal, the second those on it: their fourth quarters, which are not formed, take no
@@ -76,7 +70,6 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
   using Strips = Strips<kDepth, kShort>;
   constexpr int kFloat = sizeof(float);
   const int line = Strips::Line(layout.padded_factors);
-  const bool corner = IsCorner<kWarps, kShort>(row);
   const int lane = LaneIndex();
   // Where this lane's row of a fragment's matrices lies; rows of the system stand side by side
   // in a line on the long side.
@@ -105,11 +98,11 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
         own.ForEach([&](int u, int i, int j, bool same_row) {
           if (!same_row) {
             above = fragment(i, left, 0);
-            if (!corner) below = fragment(i, left, 1);
+            below = fragment(i, left, 1);
           }
           MultiplyFragments(
-              corner ? TilePart::kCorner : own.Wanted(u, i, j), above, below,
-              [&](int m) { return fragment(j, right, m); }, sums[u]);
+              own.Wanted(u, i, j), above, below, [&](int m) { return fragment(j, right, m); },
+              sums[u]);
         });
       }
     });

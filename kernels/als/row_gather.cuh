@@ -215,19 +215,19 @@ __device__ __forceinline__ float SumRhsParts(const SolveLayout& layout, const Wo
 }
 
 // Gathers chunks `c` and `c + 1` of a row of the short side through registers, scales and splits
-// them: of one or two warps, where others hide its latency, half of the instructions of copies.
-// A lane takes four columns of both at a time; lines beyond the row are like its last, and weigh
-// nothing.
-template <int kWarps, typename Element>
-__device__ __forceinline__ void GatherTwoChunks(const RowProblem& p, const Observations& row,
-                                                const SolveLayout& layout, const Workspace& w,
-                                                int c) {
+// them: where other warps hide its latency, that takes half of the instructions of copies. A lane
+// takes four columns of both at a time; warps take groups of lines in turns, kGroups of them on
+// their way together. Lane i has the table's row for the i-th line of its warp, and there is the
+// group of lines from k on where is_there(k). Two groups share a diagonal.
+inline constexpr int kGroupLines = 8;
+template <int kWarps, int kGroups, typename Element, typename IsThere>
+__device__ __forceinline__ void GatherLines(const RowProblem& p, unsigned own_id, int warp,
+                                            IsThere is_there, const SolveLayout& layout,
+                                            const Workspace& w, int c) {
   using Strips = Strips<32, true>;
-  constexpr int kLines = 8, kGroups = 2;  // of a group; on their way together
-  const int lane = LaneIndex(), warp = kWarps == 1 ? 0 : WarpIndex(), count = Agreed(row.count);
-  // Warps take groups in turns: the line that is this warp's k-th.
+  constexpr int kLines = kGroupLines;
+  const int lane = LaneIndex();
   const auto line_at = [&](int k) { return (k / kLines * kWarps + warp) * kLines + k % kLines; };
-  const unsigned own_id = p.indices[row.begin + min(line_at(lane), count - 1)];
   // Of a group a lane has two lines, the second two further; lines four apart have all banks.
   const int four = lane % 8 * 4, lane_line = lane / 8 % 2 * 4 + lane / 16;
   const int line = Strips::Line(layout.padded_factors);
@@ -241,12 +241,11 @@ __device__ __forceinline__ void GatherTwoChunks(const RowProblem& p, const Obser
     from[i] = reinterpret_cast<const char*>(TableOf<Element>(p) + (column < p.stride ? column : 0));
   }
 #pragma unroll 1
-  for (int first = 0; line_at(first) < count; first += kGroups * kLines) {
-    const auto is_there = [&](int g) { return g == 0 || line_at(first + g * kLines) < count; };
+  for (int first = 0; is_there(first); first += kGroups * kLines) {
     Four<Element> fours[kGroups][2][2];  // not yet floats: so they take fewer registers
 #pragma unroll
     for (int g = 0; g < kGroups; ++g) {
-      if (!is_there(g)) break;
+      if (g > 0 && !is_there(first + g * kLines)) continue;
 #pragma unroll
       for (int t = 0; t < 2; ++t) {
         const unsigned id = __shfl_sync(kAllLanes, own_id, first + g * kLines + t * 2 + lane_line);
@@ -260,11 +259,14 @@ __device__ __forceinline__ void GatherTwoChunks(const RowProblem& p, const Obser
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       if (i == 1 && !two) break;
-      const float4 d =
-          *reinterpret_cast<const float4*>(w.diagonal + (c + i) * Strips::kWidth + four);
+      float4 d = {};
 #pragma unroll
       for (int g = 0; g < kGroups; ++g) {
-        if (!is_there(g)) break;
+        if (g % 2 == 0) {
+          const float* diagonal = w.diagonal + g / 2 * layout.padded_factors;
+          d = *reinterpret_cast<const float4*>(diagonal + (c + i) * Strips::kWidth + four);
+        }
+        if (g > 0 && !is_there(first + g * kLines)) continue;
 #pragma unroll
         for (int t = 0; t < 2; ++t) {
           const float4 y = AsFloats(fours[g][t][i]);
@@ -278,6 +280,20 @@ __device__ __forceinline__ void GatherTwoChunks(const RowProblem& p, const Obser
       }
     }
   }
+}
+
+// The same of a block's row. Lines beyond it are like its last, and weigh nothing.
+template <int kWarps, typename Element>
+__device__ __forceinline__ void GatherTwoChunks(const RowProblem& p, const Observations& row,
+                                                const SolveLayout& layout, const Workspace& w,
+                                                int c) {
+  const int lane = LaneIndex(), warp = kWarps == 1 ? 0 : WarpIndex(), count = Agreed(row.count);
+  const auto line_at = [&](int k) {
+    return (k / kGroupLines * kWarps + warp) * kGroupLines + k % kGroupLines;
+  };
+  const unsigned own_id = p.indices[row.begin + min(line_at(lane), count - 1)];
+  const auto is_there = [&](int k) { return line_at(k) < count; };
+  GatherLines<kWarps, 2, Element>(p, own_id, warp, is_there, layout, w, c);
 }
 
 // Calls visit(chunk, slot) for every chunk of the gathered and split row, with the next one on its

@@ -5,14 +5,15 @@
 #include <algorithm>
 #include <string>
 
+#include "kernels/als/pair_kernel.cuh"
 #include "kernels/als/solve_kernels.cuh"
 #include "kernels/als/solve_rows.h"
 #include "kernels/base/cuda.cuh"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
-// Panels up to this size stay in shared memory until the row is written.
-inline constexpr int64_t kResidentPanelBytes = 5 << 10;
+// Panels of pairs up to this size stay in shared memory until their rows are written.
+inline constexpr int64_t kResidentPanelBytes = 10 << 10;
 
 // The launches of a plan, and what they share; the table is read in elements of this type.
 template <typename Element>
@@ -31,12 +32,11 @@ struct RowLauncher {
   // Tiles stay in shared memory where they fit, and where one turn of kWarps * kUnits forms them
   // all.
   template <int kWarps, int kUnits, int kDepth, bool kShort>
-  SolveLayout Layout(int order, int64_t longest) const {
+  SolveLayout Layout(int order) const {
     SolveLayout layout{};
     layout.order = order;
     layout.padded_factors = RoundUpToTile(problem.factors);
-    const int rows = order == kTile && longest <= kTile / 2 ? kTile / 2 : order;
-    layout.stage = (kShort ? rows : kDepth) * Strips<kDepth, kShort>::Line(layout.padded_factors);
+    layout.stage = (kShort ? order : kDepth) * Strips<kDepth, kShort>::Line(layout.padded_factors);
     if (!kShort) {
       const int strips = layout.padded_factors / kTile,
                 together = kDepth / Strips<kDepth, kShort>::kLines;
@@ -44,11 +44,8 @@ struct RowLauncher {
         ++layout.strip_bits;
       }
     }
-    const int chunks = layout.padded_factors / kDepth;
-    layout.slots = kShort ? chunks : 2;
-    layout.panel_stays = kShort && kWarps == 1 && chunks * layout.stage * 4 <= kResidentPanelBytes;
-    if (kShort && !layout.panel_stays) {
-      layout.slots = 2;
+    layout.slots = 2;
+    if (kShort) {
       layout.four_bits = 3;
       while (2 << layout.four_bits <= kWarps * kWarpSize &&
              4 << layout.four_bits < problem.stride) {
@@ -60,7 +57,7 @@ struct RowLauncher {
     layout.system_in_shared = NumTiles(order / kTile) <= kWarps * kUnits &&
                               Bytes(layout) <= context.cuda()->facts().shared_bytes;
     layout.Place(kDepth, !kShort);
-    if (kShort && !layout.panel_stays) {
+    if (kShort) {
       const int parts = std::max(1, kWarps * kWarpSize >> layout.four_bits);
       layout.floats = std::max(layout.floats, layout.stages + parts * problem.stride);
     }
@@ -76,7 +73,7 @@ struct RowLauncher {
     RowList list = rows;
     list.order += part.begin;
     list.count = static_cast<int>(part.end - part.begin);
-    const SolveLayout layout = Layout<kWarps, kUnits, kDepth, kShort>(order, part.longest);
+    const SolveLayout layout = Layout<kWarps, kUnits, kDepth, kShort>(order);
     // Only the largest block's tiles may be too many for shared memory.
     if constexpr (kWarps * kUnits > 12) {
       if (!layout.system_in_shared) {
@@ -104,9 +101,28 @@ struct RowLauncher {
                           chunks);
   }
 
+  void SolvePairs(const CudaRowPart& part) const {
+    SolveLayout layout = Layout<1, 1, 32, true>(kTile);
+    const int chunks = layout.padded_factors / 32;
+    layout.panel_stays = chunks * layout.stage * 4 <= kResidentPanelBytes;
+    if (layout.panel_stays) layout.slots = (chunks + 1) / 2 * 2;
+    const int64_t again = layout.floats;  // what gathering again takes, with one row's diagonal
+    layout.Place(32, false, 2);
+    if (layout.panel_stays) layout.floats = layout.tiles + kTileFloats / 2;
+    layout.floats = std::max<int64_t>(layout.floats, again + layout.padded_factors);
+    RowList list = rows;
+    list.order += part.begin;
+    list.count = static_cast<int>(part.end - part.begin);
+    LaunchShape shape{0, kWarpSize, Bytes(layout)};
+    const auto kernel = SolvePairsKernel<Element>;
+    shape.blocks = ResidentBlocks(context, kernel, shape, DivideUp(list.count, 2));
+    const std::string name = internal::Concat("SolvePairsKernel<", kElement, ">");
+    PENCHANT_LAUNCH_NAMED(context, name.c_str(), shape, kernel, problem, list, layout);
+  }
+
   template <int kWarps, int kUnits, int kDepth>
   void SumChunks(int order, int64_t count, const ChunkSums& chunks) const {
-    SolveLayout layout = Layout<kWarps, kUnits, kDepth, false>(order, kChunkObservations);
+    SolveLayout layout = Layout<kWarps, kUnits, kDepth, false>(order);
     layout.system_in_shared = false;  // the tiles go straight to global memory
     layout.Place(kDepth, true);
     LaunchShape shape{0, kWarps * kWarpSize, Bytes(layout)};
@@ -133,6 +149,7 @@ struct RowLauncher {
   }
 
   void SolvePart(const CudaRowPart& part) const {
+    if (part.short_side && part.longest <= kPairLines) return SolvePairs(part);
     const int order = RoundUpToTile(part.short_side ? part.longest : problem.factors);
     ForOrder(order, [&]<int kWarps, int kUnits, int kDepth>() {
       if (part.short_side) {

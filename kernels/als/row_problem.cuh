@@ -56,20 +56,20 @@ struct SolveLayout {
   int stage;           // floats of one
   int strip_bits;      // 2^strip_bits warps share a strip (long side)
   bool system_in_shared;
-  bool panel_stays;  // until the row is written (short side); else tiles take the stages' place
+  bool panel_stays;  // until pairs are written; else tiles take the stages' place
   int four_bits;     // 2^four_bits threads read four columns each, as rows are gathered for that
 
   // Where the block's arrays begin (Workspace), in floats. Those of one size come first: a constant
   // takes no register.
   static constexpr int kPivotRows = 0, kBadPivots = kPivotRows + kPivotScratch,
-                       kNumber = kBadPivots + 1, kHalf = kBadPivots + 2, kFactors = kHalf + 2;
+                       kNumber = kBadPivots + 1, kHalf = kBadPivots + 2, kFactors = kHalf + 6;
   int scale, rhs, diagonal, stages, confidences, rhs_parts, tiles;
   int floats;  // of all
 
   __host__ __device__ int system() const { return NumTiles(order / kTile) * kTileFloats; }
 
-  void Place(int depth, bool long_side) {
-    int end = kFactors + padded_factors;
+  void Place(int depth, bool long_side, int rows = 1) {
+    int end = kFactors + rows * padded_factors;
     const auto next = [&end](int size) { return std::exchange(end, end + size); };
     scale = next(order);
     rhs = next(order);
@@ -149,6 +149,20 @@ __device__ __forceinline__ HalfScale RowScale(const RowProblem& p, int32_t row) 
   return HalfScaleFor(square);
 }
 
+// Of an observation of the short side: a row of the system.
+struct SystemLine {
+  float scale;  // W^1/2, unscaled
+  float rhs;    // c p W^-1/2
+};
+__device__ __forceinline__ SystemLine LineOf(const RowProblem& p, const Observations& o, int j,
+                                             const HalfScale& half) {
+  if (j >= o.count) return {0.0f, 0.0f};
+  float weight = Weight(p, o, j);
+  ComputeAnew(weight);
+  const float inverse = InverseRoot(weight);
+  return {weight * inverse * half.inverse, Target(p, o, j, weight) * inverse};
+}
+
 // Of an observation of the long side.
 struct Confidence {
   float root;    // W^1/2, scaled for halves
@@ -164,8 +178,8 @@ struct Workspace {
   float* stages;
   Confidence* confidences;
   float* rhs_parts;  // of the right-hand side, of each of the strips' warps
-  HalfScale* half;   // of the row: neither it nor which row this is is worth registers
-  int* number;
+  HalfScale* half;   // of the row, or of both of a pair: not worth registers, as
+  int* number;       // of the row in the list
   TileSystem system;
 };
 

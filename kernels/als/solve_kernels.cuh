@@ -10,24 +10,22 @@
 #define PENCHANT_KERNELS_ALS_SOLVE_KERNELS_CUH_
 
 #include "kernels/als/form_tiles.cuh"
+#include "kernels/als/gather_again.cuh"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
 // Writes a tile of the system: the sum, with scale(row, column, pair) of each two elements, and the
-// identity. Of a tile on the diagonal, what is not formed mirrors what is. `blocks`: as many of its
-// 8 x 8 blocks a side are in use.
+// identity. Of a tile on the diagonal, what is not formed mirrors what is.
 template <bool kDiagonal, typename Scale>
 __device__ __forceinline__ void WriteTile(const TileSystem& s, int i, int j, const TileSum& sum,
-                                          int blocks, Scale scale) {
+                                          Scale scale) {
   const int lane = LaneIndex(), row = lane / 4, column = lane % 4 * 2;
   float* tile = s.tiles + TileIndex(i, j) * kTileFloats;
 #pragma unroll
   for (int r = 0; r < 4; ++r) {
-    if (r >= blocks) break;
 #pragma unroll
     for (int c = 0; c < 4; ++c) {
       if (kDiagonal && r < 2 && c >= 2) continue;
-      if (c >= blocks) break;
       const float* pair = &sum.part[r / 2][c][r % 2 * 2];
       float2 value = scale(r * 8 + row, c * 8 + column, float2{pair[0], pair[1]});
       if (kDiagonal && r == c) {
@@ -42,12 +40,6 @@ __device__ __forceinline__ void WriteTile(const TileSystem& s, int i, int j, con
       }
     }
   }
-}
-
-// Whether the row is written from the panel that its system came from: only where that is small.
-template <int kWarps>
-__device__ __forceinline__ bool PanelStays(const SolveLayout& layout) {
-  return kWarps == 1 && layout.panel_stays;
 }
 
 // Sets floats [begin, end) of every stage to zero, whole lines of them.
@@ -83,143 +75,25 @@ __device__ __forceinline__ void PrepareRow(const RowProblem& p, const Observatio
   if constexpr (kShort) {
 #pragma unroll 1
     for (int j = ThreadIndex(); j < order; j += kWarps * kWarpSize) {
-      float root = 0.0f, rhs = 0.0f;
-      if (j < observations.count) {
-        float weight = Weight(p, observations, j);
-        ComputeAnew(weight);
-        const float inverse = InverseRoot(weight);
-        root = weight * inverse * half.inverse;
-        rhs = Target(p, observations, j, weight) * inverse;
-      }
-      w.scale[j] = root;
-      w.system.rhs[j] = rhs;
+      const SystemLine line = LineOf(p, observations, j, half);
+      w.scale[j] = line.scale;
+      w.system.rhs[j] = line.rhs;
     }
   }
   __syncthreads();
-}
-
-// Writes the solved row of the short side from the table once more: a thread has four columns, and
-// where there are more threads they share the observations.
-template <int kWarps, typename Element>
-__device__ __forceinline__ void GatherRow(const RowProblem& p, const Observations& row,
-                                          const SolveLayout& layout, const Workspace& w,
-                                          float* out) {
-  constexpr int kAhead = 8;  // loads on their way together
-  const int bits = layout.four_bits, lane = LaneIndex();
-  const int thread = ThreadIndex(), four = thread & ((1 << bits) - 1);
-  // Parts of a warp take its observations in turns, groups of warps take 32 each.
-  const int warp_bits = max(bits - 5, 0), group = WarpIndex() >> warp_bits;
-  const int groups = kWarps >> warp_bits, part = lane >> min(bits, 5);
-  const int step = kWarpSize >> min(bits, 5), parts = groups * step;
-  const int count = Agreed(row.count);
-  const unsigned stride_bytes = p.stride * static_cast<unsigned>(sizeof(Element));
-#pragma unroll 1
-  for (int begin = 0; group < groups && begin < p.stride; begin += 4 << bits) {
-    const int k = begin + 4 * four;
-    const char* from = reinterpret_cast<const char*>(TableOf<Element>(p) + (k < p.stride ? k : 0));
-    float4 sum = {0.0f, 0.0f, 0.0f, 0.0f};
-#pragma unroll 1
-    for (int base = group * kWarpSize; base < count; base += groups * kWarpSize) {
-      const bool there = base + lane < count;
-      const unsigned own_id = there ? p.indices[row.begin + base + lane] : 0;
-      const float own_weight = there ? w.system.rhs[base + lane] : 0.0f;
-      const int end = min(kWarpSize, count - base);
-#pragma unroll 1
-      for (int first = 0; first < end; first += kAhead * step) {
-        float4 fours[kAhead];
-#pragma unroll
-        for (int i = 0; i < kAhead; ++i) {
-          const unsigned id = __shfl_sync(kAllLanes, own_id, first + part + i * step);
-          fours[i] =
-              AsFloats(*reinterpret_cast<const Four<Element>*>(RowAt(from, id, stride_bytes)));
-        }
-#pragma unroll
-        for (int i = 0; i < kAhead; ++i) {
-          const float weight = __shfl_sync(kAllLanes, own_weight, first + part + i * step);
-          sum.x += weight * fours[i].x;
-          sum.y += weight * fours[i].y;
-          sum.z += weight * fours[i].z;
-          sum.w += weight * fours[i].w;
-        }
-      }
-    }
-    if (k < p.stride) {
-      *reinterpret_cast<float4*>(w.stages + (group * step + part) * p.stride + k) = sum;
-    }
-  }
-  __syncthreads();
-#pragma unroll 1
-  for (int k = 4 * thread; k < p.stride; k += 4 * kWarps * kWarpSize) {
-    float4 sum = {0.0f, 0.0f, 0.0f, 0.0f};
-#pragma unroll 1
-    for (int i = 0; i < parts; ++i) {
-      const float4 four = *reinterpret_cast<const float4*>(w.stages + i * p.stride + k);
-      sum.x += four.x;
-      sum.y += four.y;
-      sum.z += four.z;
-      sum.w += four.w;
-    }
-    const float4 diagonal = *reinterpret_cast<const float4*>(w.diagonal + k);
-    const float scale = w.half->inverse;
-    *reinterpret_cast<float4*>(out + k) = {
-        diagonal.x * diagonal.x * scale * sum.x, diagonal.y * diagonal.y * scale * sum.y,
-        diagonal.z * diagonal.z * scale * sum.z, diagonal.w * diagonal.w * scale * sum.w};
-  }
-}
-
-// Writes the solved row of the short side from the panel, by one warp: its split rows turned about
-// times the solution, 16 columns at a time.
-__device__ __forceinline__ void WritePanelRow(const RowProblem& p, const Observations& row,
-                                              const SolveLayout& layout, const Workspace& w,
-                                              float* out) {
-  using Strips = Strips<32, true>;
-  constexpr int kFloat = sizeof(float), kBlocks = Strips::kWidth / 16;
-  const int lane = LaneIndex(), line = Strips::Line(layout.padded_factors);
-  const bool corner = row.count <= kTile / 2;  // the lines beyond are not there
-  const float own = w.system.rhs[lane] * w.scale[lane];
-  w.system.rhs[lane] = own;
-  const HalfScale half = HalfScaleOf(LargestOverWarp(own));
-  __syncwarp();
-  VectorFragment solved[2];
-  solved[0] = SplitVector(w.system.rhs, half.scale, lane);
-  if (!corner) solved[1] = SplitVector(w.system.rhs + kTile / 2, half.scale, lane);
-  const float scale = half.inverse * w.half->inverse;
-  const int lane_row = (lane % 8 + lane / 16 * 8) * line + lane / 8 % 2 * 4;
-#pragma unroll 1
-  for (int c = 0; c * Strips::kWidth < layout.padded_factors; ++c) {
-    const SharedAddress chunk = SharedAddressOf(w.stages + c * layout.stage + lane_row);
-    float sum[kBlocks][4] = {};
-#pragma unroll
-    for (int m = 0; m < kBlocks; ++m) {
-#pragma unroll
-      for (int k = 0; k < 2; ++k) {
-        if (k == 1 && corner) break;
-        MultiplyAdd(LoadFragment<true>(chunk + (k * kTile / 2 * line + m * 8) * kFloat,
-                                       Strips::kSecond * kFloat),
-                    solved[k], sum[m]);
-      }
-    }
-    const int column = c * Strips::kWidth + OwnColumn(lane);
-    const float value = OwnSum(sum, lane);
-    if (column < p.stride) out[column] = w.diagonal[column] * scale * value;
-  }
 }
 
 // Writes the solved row.
-template <int kWarps, int kDepth, bool kShort, typename Element>
+template <int kWarps, bool kShort, typename Element>
 __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations& row,
                                          const SolveLayout& layout, const Workspace& w,
                                          float* out) {
   constexpr int kThreads = kWarps * kWarpSize;
   if constexpr (kShort) {
-    if (PanelStays<kWarps>(layout)) {
-      WritePanelRow(p, row, layout, w, out);
-    } else {
 #pragma unroll 1
-      for (int j = threadIdx.x; j < row.count; j += kThreads) w.system.rhs[j] *= w.scale[j];
-      __syncthreads();
-      GatherRow<kWarps, Element>(p, row, layout, w, out);
-    }
+    for (int j = threadIdx.x; j < row.count; j += kThreads) w.system.rhs[j] *= w.scale[j];
+    __syncthreads();
+    GatherRow<kWarps, Element>(p, row, layout, w, out);
   } else {
 #pragma unroll 1
     for (int k = threadIdx.x; k < p.stride; k += kThreads) {
@@ -277,8 +151,6 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
   const Workspace w = LayOut<kTilesInShared>(
       layout, reinterpret_cast<float*>(shared),
       kTilesInShared ? nullptr : global_tiles + int64_t{blockIdx.x} * layout.system());
-  // What lies in a panel's lines beyond a row's is of rows before, and weighs nothing.
-  if (kShort && PanelStays<kWarps>(layout)) ClearStages<kWarps>(layout, w, 0, layout.stage);
   for (int k = blockIdx.x; k < rows.count;) {
     const int32_t row = rows.order[k];
     const Observations observations = ObservationsOf(p, row);
@@ -294,7 +166,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
         kShort ? (observations.count + kTile - 1) / kTile * kTile : layout.padded_factors;
     TileSystem system = w.system;
     system.blocks = order / kTile;
-    if (kShort && !PanelStays<kWarps>(layout)) {  // lines that are not gathered, but multiplied
+    if constexpr (kShort) {  // lines that are not gathered, but multiplied
       using Strips = Strips<kDepth, kShort>;
       const int line = Strips::Line(layout.padded_factors);
       const int gathered =
@@ -303,7 +175,6 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     }
     PrepareRow<kWarps, kShort>(p, observations, row, order, layout, w);
     const auto write = [&](int i, int j, const TileSum& sum) {
-      const int blocks = IsCorner<kWarps, kShort>(observations) ? 2 : 4;
       const float square = kShort ? 1.0f : w.half->inverse * w.half->inverse;
       const auto scale = [&](int r, int c, float2 raw) -> float2 {
         if constexpr (!kShort) return {raw.x * square, raw.y * square};
@@ -312,9 +183,9 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
         return {raw.x * own * other.x, raw.y * own * other.y};
       };
       if (kWarps == 1 || i == j) {
-        WriteTile<true>(system, i, j, sum, blocks, scale);
+        WriteTile<true>(system, i, j, sum, scale);
       } else {
-        WriteTile<false>(system, i, j, sum, blocks, scale);
+        WriteTile<false>(system, i, j, sum, scale);
       }
     };
     if (!kShort && chunks.chunk_begin != nullptr) {
@@ -326,9 +197,10 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     const int32_t solved = rows.order[*w.number];
     system.used = kShort ? RowLength(p, solved) : p.factors;
     if constexpr (kWarps == 1) {
-      const bool good = SolveTile(system.tiles, system.diagonal, system.pivot_rows, system.rhs,
-                                  system.used, LaneIndex());
-      if (ThreadIndex() == 0 && !good) *system.bad_pivots = 1;
+      const bool good = SolveTile<kTile>(system.tiles, system.diagonal, system.pivot_rows,
+                                         system.rhs, system.used, LaneIndex());
+      const bool all_good = __ballot_sync(kAllLanes, good) == kAllLanes;
+      if (ThreadIndex() == 0 && !all_good) *system.bad_pivots = 1;
     } else {
       const float largest = Factor<kWarps, kTilesInShared>(system);
       SubstituteBack<kWarps, kTilesInShared>(system, largest);
@@ -336,8 +208,8 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     if (ThreadIndex() == 0 && *system.bad_pivots > 0) {
       rows.failed[atomicAdd(rows.num_failed, 1)] = solved;
     }
-    WriteRow<kWarps, kDepth, kShort, Element>(p, ObservationsOf(p, solved), layout, w,
-                                              p.out + int64_t{solved} * p.stride);
+    WriteRow<kWarps, kShort, Element>(p, ObservationsOf(p, solved), layout, w,
+                                      p.out + int64_t{solved} * p.stride);
     k = *w.number + gridDim.x;
     __syncthreads();
   }

@@ -155,8 +155,7 @@ __device__ __forceinline__ HalfFragment SplitSum(const float (&sum)[2][4], float
 // What of a tile is wanted.
 enum class TilePart {
   kAll,
-  kLower,   // of a tile on the diagonal, without the 16 x 16 right above
-  kCorner,  // of such a tile, the 16 x 16 left above
+  kLower,  // of a tile on the diagonal, without the 16 x 16 right above
 };
 
 // The same piece as the other operand.
@@ -175,7 +174,6 @@ __device__ __forceinline__ void MultiplyFragments(TilePart wanted, const HalfFra
     const HalfFragment first = AsRight(above);
     MultiplyAdd<0>(above, first, sum.part[0][0]);
     MultiplyAdd<1>(above, first, sum.part[0][1]);
-    if (wanted == TilePart::kCorner) return;
     const HalfFragment second = AsRight(below);
     MultiplyAdd<0>(below, first, sum.part[1][0]);
     MultiplyAdd<1>(below, first, sum.part[1][1]);

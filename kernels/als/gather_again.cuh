@@ -1,0 +1,79 @@
+// The writing of a solved row of the short side from the table, whose rows are gathered again.
+#ifndef PENCHANT_KERNELS_ALS_GATHER_AGAIN_CUH_
+#define PENCHANT_KERNELS_ALS_GATHER_AGAIN_CUH_
+
+#include "kernels/als/row_problem.cuh"
+
+namespace penchant::PENCHANT_CUDA_NAMESPACE {
+
+// A thread has four columns, and where there are more threads they share the observations.
+template <int kWarps, typename Element>
+__device__ __forceinline__ void GatherRow(const RowProblem& p, const Observations& row,
+                                          const SolveLayout& layout, const Workspace& w,
+                                          float* out) {
+  constexpr int kAhead = 8;  // loads on their way together
+  const int bits = layout.four_bits, lane = LaneIndex();
+  const int thread = ThreadIndex(), four = thread & ((1 << bits) - 1);
+  // Parts of a warp take its observations in turns, groups of warps take 32 each.
+  const int warp_bits = max(bits - 5, 0), group = WarpIndex() >> warp_bits;
+  const int groups = kWarps >> warp_bits, part = lane >> min(bits, 5);
+  const int step = kWarpSize >> min(bits, 5), parts = groups * step;
+  const int count = Agreed(row.count);
+  const unsigned stride_bytes = p.stride * static_cast<unsigned>(sizeof(Element));
+#pragma unroll 1
+  for (int begin = 0; group < groups && begin < p.stride; begin += 4 << bits) {
+    const int k = begin + 4 * four;
+    const char* from = reinterpret_cast<const char*>(TableOf<Element>(p) + (k < p.stride ? k : 0));
+    float4 sum = {0.0f, 0.0f, 0.0f, 0.0f};
+#pragma unroll 1
+    for (int base = group * kWarpSize; base < count; base += groups * kWarpSize) {
+      const bool there = base + lane < count;
+      const unsigned own_id = there ? p.indices[row.begin + base + lane] : 0;
+      const float own_weight = there ? w.system.rhs[base + lane] : 0.0f;
+      const int end = min(kWarpSize, count - base);
+#pragma unroll 1
+      for (int first = 0; first < end; first += kAhead * step) {
+        float4 fours[kAhead];
+#pragma unroll
+        for (int i = 0; i < kAhead; ++i) {
+          const unsigned id = __shfl_sync(kAllLanes, own_id, first + part + i * step);
+          fours[i] =
+              AsFloats(*reinterpret_cast<const Four<Element>*>(RowAt(from, id, stride_bytes)));
+        }
+#pragma unroll
+        for (int i = 0; i < kAhead; ++i) {
+          const float weight = __shfl_sync(kAllLanes, own_weight, first + part + i * step);
+          sum.x += weight * fours[i].x;
+          sum.y += weight * fours[i].y;
+          sum.z += weight * fours[i].z;
+          sum.w += weight * fours[i].w;
+        }
+      }
+    }
+    if (k < p.stride) {
+      *reinterpret_cast<float4*>(w.stages + (group * step + part) * p.stride + k) = sum;
+    }
+  }
+  __syncthreads();
+#pragma unroll 1
+  for (int k = 4 * thread; k < p.stride; k += 4 * kWarps * kWarpSize) {
+    float4 sum = {0.0f, 0.0f, 0.0f, 0.0f};
+#pragma unroll 1
+    for (int i = 0; i < parts; ++i) {
+      const float4 four = *reinterpret_cast<const float4*>(w.stages + i * p.stride + k);
+      sum.x += four.x;
+      sum.y += four.y;
+      sum.z += four.z;
+      sum.w += four.w;
+    }
+    const float4 diagonal = *reinterpret_cast<const float4*>(w.diagonal + k);
+    const float scale = w.half->inverse;
+    *reinterpret_cast<float4*>(out + k) = {
+        diagonal.x * diagonal.x * scale * sum.x, diagonal.y * diagonal.y * scale * sum.y,
+        diagonal.z * diagonal.z * scale * sum.z, diagonal.w * diagonal.w * scale * sum.w};
+  }
+}
+
+}  // namespace penchant::PENCHANT_CUDA_NAMESPACE
+
+#endif  // PENCHANT_KERNELS_ALS_GATHER_AGAIN_CUH_
