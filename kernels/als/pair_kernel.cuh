@@ -3,8 +3,8 @@
 #ifndef PENCHANT_KERNELS_ALS_PAIR_KERNEL_CUH_
 #define PENCHANT_KERNELS_ALS_PAIR_KERNEL_CUH_
 
-#include "kernels/als/gather_again.cuh"
 #include "kernels/als/row_gather.cuh"
+#include "kernels/als/write_row.cuh"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
@@ -50,7 +50,7 @@ __device__ __forceinline__ void PreparePair(const RowProblem& p, const PairLane&
 }
 
 // Gathers chunks `c` and `c + 1` of both rows, whose lines follow each other. Lines beyond a row
-// are finite, and weigh nothing.
+// are like its last, and weigh nothing.
 template <typename Element>
 __device__ __forceinline__ void GatherPair(const RowProblem& p, unsigned own_id, int count,
                                            const SolveLayout& layout, const Workspace& w, int c) {
@@ -176,8 +176,8 @@ __device__ __forceinline__ void WritePairFromTable(const RowProblem& p, const Pa
     of_row.diagonal += which * layout.padded_factors;
     of_row.system.rhs += which * kPairLines;
     of_row.half += which;
-    GatherRow<1, Element>(p, ObservationsOf(p, row), layout, of_row,
-                          p.out + int64_t{row} * p.stride);
+    WriteRowFromTable<1, Element>(p, ObservationsOf(p, row), layout, of_row,
+                                  p.out + int64_t{row} * p.stride);
     __syncwarp();
   }
 }
@@ -192,10 +192,10 @@ __global__ void __launch_bounds__(kWarpSize, 16)
   for (int k = 2 * blockIdx.x; k < rows.count; k += 2 * gridDim.x) {
     const PairLane own = OwnOfPair(p, rows, k);
     PreparePair(p, own, layout, w);
-    // Of the longer, which comes first; empty rows come to 0.
-    const int count = Agreed(max(__shfl_sync(kAllLanes, own.observations.count, 0), 1));
+    // Of the longer, which comes first.
+    const int count = Agreed(__shfl_sync(kAllLanes, own.observations.count, 0));
     const unsigned own_id =
-        own.line < own.observations.count ? p.indices[own.observations.begin + own.line] : 0;
+        p.indices[own.observations.begin + min(own.line, own.observations.count - 1)];
     float sums[2][2][4] = {};
 #pragma unroll 1
     for (int c = 0; c * 32 < layout.padded_factors; c += 2) {

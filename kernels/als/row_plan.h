@@ -34,8 +34,9 @@ struct RowChunk {
 };
 
 struct CudaRowPlan {
-  DeviceBuffer<int32_t> order;  // by falling length
-  std::vector<CudaRowPart> parts;
+  DeviceBuffer<int32_t> order;       // by falling length
+  int64_t first_empty = 0;           // from there on rows have no observations
+  std::vector<CudaRowPart> parts;    // of those that have some
   std::vector<int64_t> chunk_begin;  // of row order[k]: chunks [chunk_begin[k], chunk_begin[k + 1])
   DeviceBuffer<RowChunk> chunks;
   DeviceBuffer<int64_t> chunk_begin_on_device;

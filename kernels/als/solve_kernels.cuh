@@ -10,7 +10,7 @@
 #define PENCHANT_KERNELS_ALS_SOLVE_KERNELS_CUH_
 
 #include "kernels/als/form_tiles.cuh"
-#include "kernels/als/gather_again.cuh"
+#include "kernels/als/write_row.cuh"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
@@ -93,7 +93,7 @@ __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations
 #pragma unroll 1
     for (int j = threadIdx.x; j < row.count; j += kThreads) w.system.rhs[j] *= w.scale[j];
     __syncthreads();
-    GatherRow<kWarps, Element>(p, row, layout, w, out);
+    WriteRowFromTable<kWarps, Element>(p, row, layout, w, out);
   } else {
 #pragma unroll 1
     for (int k = threadIdx.x; k < p.stride; k += kThreads) {
@@ -155,13 +155,6 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     const int32_t row = rows.order[k];
     const Observations observations = ObservationsOf(p, row);
     if (ThreadIndex() == 0) *w.number = k;
-    k += gridDim.x;
-    if (observations.count == 0) {
-      float* out = p.out + int64_t{row} * p.stride;
-#pragma unroll 1
-      for (int i = threadIdx.x; i < p.stride; i += kWarps * kWarpSize) out[i] = 0.0f;
-      continue;
-    }
     const int order =
         kShort ? (observations.count + kTile - 1) / kTile * kTile : layout.padded_factors;
     TileSystem system = w.system;
@@ -210,7 +203,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     }
     WriteRow<kWarps, kShort, Element>(p, ObservationsOf(p, solved), layout, w,
                                       p.out + int64_t{solved} * p.stride);
-    k = *w.number + gridDim.x;
+    k = Agreed(*w.number + static_cast<int>(gridDim.x));
     __syncthreads();
   }
 }

@@ -36,6 +36,12 @@ __global__ void Shifts(const double* eigenvalues, int factors, int padded, doubl
   }
 }
 
+// Sets the listed rows to zero, a block a row.
+__global__ void ClearRows(const int32_t* rows, int64_t stride, float* out) {
+  float* row = out + rows[blockIdx.x] * stride;
+  for (int64_t k = threadIdx.x; k < stride; k += blockDim.x) row[k] = 0.0f;
+}
+
 }  // namespace
 
 std::shared_ptr<const SolveReport> SolveRows(Context& context, const AlsObjective& objective,
@@ -86,6 +92,10 @@ std::shared_ptr<const SolveReport> SolveRows(Context& context, const AlsObjectiv
     LaunchRowSolves<Bfloat16>(context, problem, list, cuda);
   } else {
     LaunchRowSolves<float>(context, problem, list, cuda);
+  }
+  if (const int64_t empty = rows.rows - cuda.first_empty; empty > 0) {
+    PENCHANT_LAUNCH(context, (LaunchShape{empty, kWarpSize}), ClearRows,
+                    cuda.order.data() + cuda.first_empty, fixed.table.stride, out.data);
   }
   int64_t longest_side = 1;
   for (const CudaRowPart& part : cuda.parts) {

@@ -1,6 +1,6 @@
 // The writing of a solved row of the short side from the table, whose rows are gathered again.
-#ifndef PENCHANT_KERNELS_ALS_GATHER_AGAIN_CUH_
-#define PENCHANT_KERNELS_ALS_GATHER_AGAIN_CUH_
+#ifndef PENCHANT_KERNELS_ALS_WRITE_ROW_CUH_
+#define PENCHANT_KERNELS_ALS_WRITE_ROW_CUH_
 
 #include "kernels/als/row_problem.cuh"
 
@@ -8,9 +8,9 @@ namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
 // A thread has four columns, and where there are more threads they share the observations.
 template <int kWarps, typename Element>
-__device__ __forceinline__ void GatherRow(const RowProblem& p, const Observations& row,
-                                          const SolveLayout& layout, const Workspace& w,
-                                          float* out) {
+__device__ __forceinline__ void WriteRowFromTable(const RowProblem& p, const Observations& row,
+                                                  const SolveLayout& layout, const Workspace& w,
+                                                  float* out) {
   constexpr int kAhead = 8;  // loads on their way together
   const int bits = layout.four_bits, lane = LaneIndex();
   const int thread = ThreadIndex(), four = thread & ((1 << bits) - 1);
@@ -27,10 +27,11 @@ __device__ __forceinline__ void GatherRow(const RowProblem& p, const Observation
     float4 sum = {0.0f, 0.0f, 0.0f, 0.0f};
 #pragma unroll 1
     for (int base = group * kWarpSize; base < count; base += groups * kWarpSize) {
-      const bool there = base + lane < count;
-      const unsigned own_id = there ? p.indices[row.begin + base + lane] : 0;
-      const float own_weight = there ? w.system.rhs[base + lane] : 0.0f;
-      const int end = min(kWarpSize, count - base);
+      // Beyond the row its last observation is read once more, and weighs nothing.
+      const int left = count - base, own = base + min(lane, left - 1);
+      const unsigned own_id = p.indices[row.begin + own];
+      const float own_weight = lane < left ? w.system.rhs[own] : 0.0f;
+      const int end = min(kWarpSize, left);
 #pragma unroll 1
       for (int first = 0; first < end; first += kAhead * step) {
         float4 fours[kAhead];
@@ -76,4 +77,4 @@ __device__ __forceinline__ void GatherRow(const RowProblem& p, const Observation
 
 }  // namespace penchant::PENCHANT_CUDA_NAMESPACE
 
-#endif  // PENCHANT_KERNELS_ALS_GATHER_AGAIN_CUH_
+#endif  // PENCHANT_KERNELS_ALS_WRITE_ROW_CUH_
