@@ -57,15 +57,22 @@ struct RowLauncher {
     layout.system_in_shared = NumTiles(order / kTile) <= kWarps * kUnits &&
                               Bytes(layout) <= context.cuda()->facts().shared_bytes;
     layout.Place(kDepth, !kShort);
-    if (kShort) {
-      const int parts = std::max(1, kWarps * kWarpSize >> layout.four_bits);
-      layout.floats = std::max(layout.floats, layout.stages + parts * problem.stride);
-    }
+    if (kShort) ReserveRowParts(kWarps, &layout);
+    return layout;
+  }
+
+  // The sums of a row's parts, as it is written from the table, take the stages' place.
+  void ReserveRowParts(int warps, SolveLayout* layout) const {
+    const int parts = std::max(1, warps * kWarpSize >> layout->four_bits);
+    layout->floats = std::max(layout->floats, layout->stages + parts * problem.stride);
+  }
+
+  LaunchShape Shape(int warps, const SolveLayout& layout) const {
     PENCHANT_REQUIRE(Bytes(layout) <= context.cuda()->facts().shared_bytes, problem.factors,
                      " factors take ", Bytes(layout), " bytes of a CUDA block's shared memory, of ",
                      context.cuda()->facts().shared_bytes,
                      "; ask for fewer factors, or use device=\"cpu\"");
-    return layout;
+    return {0, warps * kWarpSize, Bytes(layout)};
   }
 
   template <int kWarps, int kUnits, int kDepth, bool kShort>
@@ -85,7 +92,7 @@ struct RowLauncher {
 
   template <int kWarps, int kUnits, int kDepth, bool kShort, bool kTilesInShared>
   void Launch(const RowList& list, const SolveLayout& layout, const ChunkSums& chunks) const {
-    LaunchShape shape{0, kWarps * kWarpSize, Bytes(layout)};
+    LaunchShape shape = Shape(kWarps, layout);
     const auto kernel = SolveRowsKernel<kWarps, kUnits, kDepth, kShort, Element, kTilesInShared>;
     shape.blocks = ResidentBlocks(context, kernel, shape, list.count);
     DeviceBuffer<float> tiles;
@@ -106,14 +113,16 @@ struct RowLauncher {
     const int chunks = layout.padded_factors / 32;
     layout.panel_stays = chunks * layout.stage * 4 <= kResidentPanelBytes;
     if (layout.panel_stays) layout.slots = (chunks + 1) / 2 * 2;
-    const int64_t again = layout.floats;  // what gathering again takes, with one row's diagonal
     layout.Place(32, false, 2);
-    if (layout.panel_stays) layout.floats = layout.tiles + kTileFloats / 2;
-    layout.floats = std::max<int64_t>(layout.floats, again + layout.padded_factors);
+    if (layout.panel_stays) {
+      layout.floats = layout.tiles + kTileFloats / 2;
+    } else {
+      ReserveRowParts(1, &layout);
+    }
     RowList list = rows;
     list.order += part.begin;
     list.count = static_cast<int>(part.end - part.begin);
-    LaunchShape shape{0, kWarpSize, Bytes(layout)};
+    LaunchShape shape = Shape(1, layout);
     const auto kernel = SolvePairsKernel<Element>;
     shape.blocks = ResidentBlocks(context, kernel, shape, DivideUp(list.count, 2));
     const std::string name = internal::Concat("SolvePairsKernel<", kElement, ">");
@@ -125,7 +134,7 @@ struct RowLauncher {
     SolveLayout layout = Layout<kWarps, kUnits, kDepth, false>(order);
     layout.system_in_shared = false;  // the tiles go straight to global memory
     layout.Place(kDepth, true);
-    LaunchShape shape{0, kWarps * kWarpSize, Bytes(layout)};
+    LaunchShape shape = Shape(kWarps, layout);
     const auto kernel = SumChunksKernel<kWarps, kUnits, kDepth, Element>;
     shape.blocks = ResidentBlocks(context, kernel, shape, count);
     const std::string name = internal::Concat("SumChunksKernel<", kWarps, ", ", kUnits, ", ",

@@ -7,6 +7,7 @@
 //   an index one past the end             aborts with kernel, block, thread (global and shared)
 //   a 32-bit overflow of an offset        aborts likewise
 //   uninitialised shared memory           reads as NaN
+//   more shared memory than there is      the launch fails
 //   an asynchronous copy read too early   reads as NaN; one never waited for aborts
 //   long sums left to the tensor cores    lose the digits that the hardware drops at every step
 #include <gtest/gtest.h>
@@ -29,14 +30,14 @@ constexpr bool kThreadSanitizer = false;
 #endif
 
 template <typename... Parameters, typename... Arguments>
-void RunKernel(const char* name, int blocks, int threads, size_t shared_bytes,
-               void (*kernel)(Parameters...), Arguments... arguments) {
+cudaError_t RunKernel(const char* name, int blocks, int threads, size_t shared_bytes,
+                      void (*kernel)(Parameters...), Arguments... arguments) {
   cuda_host_kernel_name = name;
   cudaLaunchConfig_t config;
   config.gridDim = dim3(blocks);
   config.blockDim = dim3(threads);
   config.dynamicSmemBytes = shared_bytes;
-  cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
+  return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
 }
 
 // A device array: ends at a page nobody may touch.
@@ -232,6 +233,22 @@ TEST_F(MustFailTest, AnAsynchronousCopyReadTooEarly) {
   EXPECT_TRUE(std::isnan(out.data[7]));
   EXPECT_DEATH(RunKernel("NeverWaits", 1, 32, 128 * sizeof(float), NeverWaits, in.data),
                "ends with asynchronous copies not waited for");
+}
+
+TEST_F(MustFailTest, MoreSharedMemoryThanThereIs) {
+  Array<float> out(64);
+  const auto allow = [](int bytes) {
+    return cudaFuncSetAttribute(Reverse<true>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+  };
+  const auto run = [&](size_t bytes) {
+    return RunKernel("Reverse", 1, 64, bytes, Reverse<true>, out.data);
+  };
+  EXPECT_EQ(run(48 << 10), cudaSuccess);
+  EXPECT_EQ(run((48 << 10) + 1), cudaErrorInvalidValue);  // not asked for
+  EXPECT_EQ(allow(60 << 10), cudaSuccess);
+  EXPECT_EQ(run(60 << 10), cudaSuccess);
+  EXPECT_EQ(run((60 << 10) + 1), cudaErrorInvalidValue);
+  EXPECT_EQ(allow((227 << 10) + 1), cudaErrorInvalidValue);
 }
 
 // ---- Tensor cores ---------------------------------------------------------------------------

@@ -1,14 +1,25 @@
 // The host side of the emulated CUDA runtime.
 #include <cstdlib>
+#include <map>
+#include <mutex>
 
 #include "tests/cuda_host/include/cuda_runtime.h"
 
 namespace host = penchant::cuda_host;
 
+namespace {
+
+std::mutex allowed_mutex;
+std::map<const void*, size_t> allowed_shared_bytes;
+
+}  // namespace
+
 const char* cuda_host_kernel_name = "?";
 
 const char* cudaGetErrorString(cudaError_t error) {
-  return error == cudaErrorMemoryAllocation ? "out of memory" : "no error";
+  return error == cudaErrorMemoryAllocation ? "out of memory"
+         : error == cudaErrorInvalidValue   ? "invalid argument"
+                                            : "no error";
 }
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = 1;
@@ -35,6 +46,19 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
       break;
   }
   return cudaSuccess;
+}
+cudaError_t host::AllowSharedBytes(const void* kernel, int bytes) {
+  int most = 0;
+  cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
+  if (bytes > most) return cudaErrorInvalidValue;
+  const std::lock_guard lock(allowed_mutex);
+  allowed_shared_bytes[kernel] = static_cast<size_t>(bytes);
+  return cudaSuccess;
+}
+bool host::AllowsSharedBytes(const void* kernel, size_t bytes) {
+  const std::lock_guard lock(allowed_mutex);
+  const auto found = allowed_shared_bytes.find(kernel);
+  return bytes <= (found != allowed_shared_bytes.end() ? found->second : size_t{48} << 10);
 }
 cudaError_t cudaDriverGetVersion(int* version) {
   *version = 13000;

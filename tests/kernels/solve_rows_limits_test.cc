@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/base/errors.h"
@@ -29,11 +30,12 @@ class SolveRowsLimitsTest : public testing::DeviceTest {};
 
 TEST_P(SolveRowsLimitsTest, FactorsThatDoNotFitABlockAreRefusedByNumber) {
   if (!context().cuda()) return;  // CPUs have no such bound
-  const int64_t factors = 2000;
-  DeviceMatrix table(context(), RandomMatrix(2100, factors, 5, 0.1f));
-  const DeviceBuffer<double> eigenvalues(context(), factors);
-  for (int64_t n : {1900, 2100}) {  // on either side
-    const Csr rows = RandomCsr({n}, 2100, 3, true);
+  // Of rows on either side, and of pairs: what a single short row would have had room for.
+  for (const auto& [factors, n] :
+       {std::pair<int64_t, int64_t>{2000, 1900}, {2000, 2100}, {20000, 10}}) {
+    DeviceMatrix table(context(), RandomMatrix(n + 20, factors, 5, 0.1f));
+    const DeviceBuffer<double> eigenvalues(context(), factors);
+    const Csr rows = RandomCsr({n}, n + 20, 3, true);
     const DeviceCsr on_device(context(), rows.view());
     DeviceMatrix out(context(), 1, factors);
     try {
@@ -41,7 +43,8 @@ TEST_P(SolveRowsLimitsTest, FactorsThatDoNotFitABlockAreRefusedByNumber) {
                 RowPlan(context(), on_device.view(), factors), out.view());
       FAIL() << "not refused";
     } catch (const InvalidArgument& error) {
-      EXPECT_NE(std::string(error.what()).find("2000 factors take"), std::string::npos)
+      EXPECT_NE(std::string(error.what()).find(std::to_string(factors) + " factors take"),
+                std::string::npos)
           << error.what();
       EXPECT_NE(std::string(error.what()).find("device=\"cpu\""), std::string::npos);
     }
@@ -194,7 +197,8 @@ TEST_P(SolveRowsLimitsTest, ExtremeConfidencesStayFinite) {
 TEST_P(SolveRowsLimitsTest, ItemsThatAreNotFiniteSpoilNoRowWithoutThem) {
   // Item 0 above all: what lies beyond a row's end is often taken for it.
   for (int64_t factors : {16, 48, 100, 160}) {
-    std::vector<int64_t> lengths = {1, 5, 8, 9, 16, 17, 31, 40, 64, 65, 70, 100, 120, 129, 170, 250};
+    std::vector<int64_t> lengths = {1,  5,  8,  9,   16,  17,  31,  40,
+                                    64, 65, 70, 100, 120, 129, 170, 250};
     lengths.push_back(0);
     Csr rows = RandomCsr(lengths, 300, 5, false);
     for (int32_t& id : rows.indices) ++id;

@@ -45,7 +45,12 @@ struct alignas(16) float4 {
 
 // ---- Host API -------------------------------------------------------------------------------
 
-enum cudaError_t { cudaSuccess = 0, cudaErrorMemoryAllocation = 2, cudaErrorNoDevice = 100 };
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorNoDevice = 100
+};
 enum cudaMemcpyKind {
   cudaMemcpyHostToDevice = 1,
   cudaMemcpyDeviceToHost,
@@ -115,9 +120,16 @@ cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data);
 cudaError_t cudaGetLastError();
 
+// Lets a kernel's blocks take so much dynamic shared memory, where the device has it; more than 48
+// KiB must be asked for so before a launch.
+namespace penchant::cuda_host {
+cudaError_t AllowSharedBytes(const void* kernel, int bytes);
+bool AllowsSharedBytes(const void* kernel, size_t bytes);
+}  // namespace penchant::cuda_host
+
 template <typename... Parameters>
-cudaError_t cudaFuncSetAttribute(void (*)(Parameters...), cudaFuncAttribute, int) {
-  return cudaSuccess;
+cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncAttribute, int bytes) {
+  return ::penchant::cuda_host::AllowSharedBytes(reinterpret_cast<const void*>(kernel), bytes);
 }
 template <typename... Parameters>
 cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void (*)(Parameters...), int,
@@ -129,6 +141,10 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void (*)(
 template <typename... Parameters, typename... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
+  if (!::penchant::cuda_host::AllowsSharedBytes(reinterpret_cast<const void*>(kernel),
+                                                config->dynamicSmemBytes)) {
+    return cudaErrorInvalidValue;
+  }
   struct Call {
     void (*kernel)(Parameters...);
     std::tuple<Parameters...> arguments;
