@@ -14,7 +14,7 @@ template <int kWarps, int kUnits>
 class OwnTiles {
  public:
   __device__ __forceinline__ OwnTiles(int first, int num_tiles) {
-    if constexpr (kPair) {
+    if constexpr (kTwoWarps) {
       places_[0] = WarpIndex() == 0 ? Place(1, 0) : Place(0, 0);
     } else if constexpr (!kSingle) {
 #pragma unroll
@@ -34,28 +34,29 @@ class OwnTiles {
     } else {
 #pragma unroll
       for (int u = 0; u < kUnits; ++u) {
-        int& known = places_[kPair ? 0 : u];
+        int& known = places_[kTwoWarps ? 0 : u];
         ComputeAnew(known);
-        const int place = kPair && u == 1 ? (known == Place(0, 0) ? Place(1, 1) : kNone) : known;
+        const int place =
+            kTwoWarps && u == 1 ? (known == Place(0, 0) ? Place(1, 1) : kNone) : known;
         if (place == kNone) continue;
         const int i = place >> 16;
-        visit(u, i, place & 0xffff, !kPair && u > 0 && i == places_[u - 1] >> 16);
+        visit(u, i, place & 0xffff, !kTwoWarps && u > 0 && i == places_[u - 1] >> 16);
       }
     }
   }
 
   // What of the unit's tile (i, j) is to be formed.
   __device__ static TilePart Wanted(int u, int i, int j) {
-    return i == j || (kPair && u == 1) ? TilePart::kLower : TilePart::kAll;
+    return i == j || (kTwoWarps && u == 1) ? TilePart::kLower : TilePart::kAll;
   }
 
  private:
-  static constexpr bool kSingle = kWarps == 1, kPair = kWarps == 2;
-  static_assert((!kSingle || kUnits == 1) && (!kPair || kUnits == 2));
+  static constexpr bool kSingle = kWarps == 1, kTwoWarps = kWarps == 2;
+  static_assert((!kSingle || kUnits == 1) && (!kTwoWarps || kUnits == 2));
   static constexpr int kNone = -1;
   __device__ static constexpr int Place(int i, int j) { return i << 16 | j; }
 
-  int places_[kPair ? 1 : kUnits];  // of two warps' second units, known from the first
+  int places_[kTwoWarps ? 1 : kUnits];  // of two warps' second units, known from the first
 };
 
 // Forms the raw tiles of the row's system (contraction alone) and hands each to
@@ -84,7 +85,7 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
 #pragma unroll
     for (int u = 0; u < kUnits; ++u) Clear(sums[u]);
     OwnTiles<kWarps, kUnits> own(first, num_tiles);
-    ForEachChunk<kWarps, kDepth, kShort, Element>(p, row, layout, w, [&](int, int slot) {
+    ForEachChunk<kWarps, kDepth, kShort, Element>(p, row, layout, w, [&](int slot) {
       const SharedAddress stage = SharedAddressOf(w.stages + slot * layout.stage);
 #pragma unroll(kUnits == 1 ? 2 : 1)
       for (int k = 0; k < kDepth; k += 16) {

@@ -3,7 +3,7 @@
 #ifndef PENCHANT_KERNELS_ALS_PAIR_KERNEL_CUH_
 #define PENCHANT_KERNELS_ALS_PAIR_KERNEL_CUH_
 
-#include "kernels/als/row_gather.cuh"
+#include "kernels/als/gather_by_loads.cuh"
 #include "kernels/als/write_row.cuh"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {

@@ -22,8 +22,7 @@ struct RowProblem {
   int stride;              // elements between rows of both, zero-padded
   int factors;
   const double* eigenvalues;
-  const float*
-      shifts;  // w0 times them; in a tile's padding so large that D^-1/2 is next to nothing
+  const float* shifts;  // w0 times them; so large in padding that D^-1/2 is next to nothing
   const int64_t* offsets;
   const int32_t* indices;
   const float* values;   // null: all ones
