@@ -245,10 +245,9 @@ __device__ __forceinline__ int PairPlace(int row, int column) {
 }
 
 // Replaces rhs by the solution of a system of one tile, by one warp, or of two of 16 rows: an
-// elimination in registers, lane = row, two pivots a
-// step, and the substitution back through what it left there. Rows from `used` on of each are those
-// of the identity, which need no step. Returns whether this row's pivot was good; one that is not
-// leaves numbers of its system without meaning.
+// elimination in registers, lane = row, two pivots a step, and the substitution back through what
+// it left there. Rows from `used` on of each are those of the identity, which need no step. Returns
+// whether this row's pivot was good; one that is not leaves numbers of its system without meaning.
 template <int kOrder>
 __device__ __forceinline__ bool SolveTile(const float* tile, const float* diagonal,
                                           float* pivot_rows, float* rhs, int used, int lane) {
@@ -282,8 +281,8 @@ __device__ __forceinline__ bool SolveTile(const float* tile, const float* diagon
     const float p = r > c ? (row[c] - q * b) * over_a : 0.0f;
     if (r == c) inverse = over_a;
     if (r == c + 1) inverse = a * over_determinant;
-    const float one = __shfl_sync(kAllLanes, right, base + c),
-                two = __shfl_sync(kAllLanes, right, base + c + 1);
+    const float one = __shfl_sync(kAllLanes, right, c, kOrder),
+                two = __shfl_sync(kAllLanes, right, c + 1, kOrder);
     right = right - q * two - p * one;
 #pragma unroll
     for (int k = (c + 2) / 4 * 4; k < kOrder; k += 4) {
@@ -295,11 +294,15 @@ __device__ __forceinline__ bool SolveTile(const float* tile, const float* diagon
       row[k + 3] = row[k + 3] - q * of_two.w - p * of_one.w;
     }
   }
+  const unsigned above = ~((2u << r) - 1);  // the columns right of the diagonal
 #pragma unroll
-  for (int c = kOrder - 1; c > 0; --c) {
-    if (c >= used) continue;
-    const float solved = __shfl_sync(kAllLanes, right * inverse, base + c);
-    if (r < c) right -= row[c] * solved;
+  for (int fours = kOrder - 4; fours >= 0; fours -= 4) {
+    if (fours >= used) continue;
+#pragma unroll
+    for (int c = fours + 3; c >= fours; --c) {
+      const float solved = __shfl_sync(kAllLanes, right * inverse, c, kOrder);
+      if ((above >> c & 1) != 0) right -= row[c] * solved;
+    }
   }
   rhs[lane] = right * inverse;
   __syncwarp();

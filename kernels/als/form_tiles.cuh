@@ -87,24 +87,30 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
     OwnTiles<kWarps, kUnits> own(first, num_tiles);
     ForEachChunk<kWarps, kDepth, kShort, Element>(p, row, layout, w, [&](int slot) {
       const SharedAddress stage = SharedAddressOf(w.stages + slot * layout.stage);
-#pragma unroll(kUnits == 1 ? 2 : 1)
-      for (int k = 0; k < kDepth; k += 16) {
-        const auto fragment = [&](int block, int lane_row, int m) {
-          const int tile = kTile * (kShort ? line : 1);
-          const int offset = kShort ? m * 16 * line + k / 2 : k * line + m * 8;
-          return LoadFragment<!kShort>(stage + (block * tile + lane_row + offset) * kFloat,
-                                       Strips::kSecond * kFloat);
-        };
-        HalfFragment above, below;
-        own.ForEach([&](int u, int i, int j, bool same_row) {
-          if (!same_row) {
-            above = fragment(i, left, 0);
-            below = fragment(i, left, 1);
-          }
-          MultiplyFragments(
-              own.Wanted(u, i, j), above, below, [&](int m) { return fragment(j, right, m); },
-              sums[u]);
-        });
+      const auto fragment = [&](int k, int block, int lane_row, int m) {
+        const int tile = kTile * (kShort ? line : 1);
+        const int offset = kShort ? m * 16 * line + k / 2 : k * line + m * 8;
+        return LoadFragment<!kShort>(stage + (block * tile + lane_row + offset) * kFloat,
+                                     Strips::kSecond * kFloat);
+      };
+      if constexpr (kWarps == 1) {  // whose only tile leaves registers for two steps
+        const HalfFragment above[] = {fragment(0, 0, left, 0), fragment(16, 0, left, 0)};
+        const HalfFragment below[] = {fragment(0, 0, left, 1), fragment(16, 0, left, 1)};
+        MultiplySame(above, below, sums[0]);
+      } else {
+#pragma unroll(kUnits == 3 ? 2 : 1)
+        for (int k = 0; k < kDepth; k += 16) {
+          HalfFragment above, below;
+          own.ForEach([&](int u, int i, int j, bool same_row) {
+            if (!same_row) {
+              above = fragment(k, i, left, 0);
+              below = fragment(k, i, left, 1);
+            }
+            MultiplyFragments(
+                own.Wanted(u, i, j), above, below, [&](int m) { return fragment(k, j, right, m); },
+                sums[u]);
+          });
+        }
       }
     });
     own.ForEach([&](int u, int i, int j, bool) { finish(i, j, sums[u]); });

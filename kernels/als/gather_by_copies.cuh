@@ -42,7 +42,8 @@ __device__ __forceinline__ StageShare OwnShare(const SolveLayout& layout, int co
 // kDepth observations (long side).
 template <int kWarps, int kDepth, bool kShort, typename Element>
 __device__ __forceinline__ void StartCopies(const RowProblem& p, const Observations& row,
-                                            const SolveLayout& layout, const Workspace& w, int c) {
+                                            const SolveLayout& layout, const Workspace& w,
+                                            const StageShare& own, int c) {
   using Strips = Strips<kDepth, kShort>;
   using Copies = typename Strips::template Copies<Element>;
   const int slot = SlotOf(layout, c), lane = LaneIndex();
@@ -50,12 +51,12 @@ __device__ __forceinline__ void StartCopies(const RowProblem& p, const Observati
   const unsigned stride_bytes = p.stride * static_cast<unsigned>(sizeof(Element));
   const int32_t* ids = p.indices + row.begin;
   float* to = w.stages + slot * layout.stage + Copies::Place(lane);
-  const StageShare own = OwnShare<kWarps, kDepth, kShort>(layout, row.count);
 #pragma unroll 1
   for (int strip = own.strip; strip < own.strips; strip += own.strip_step) {
     const int column = (kShort ? c : strip) * Strips::kWidth + Copies::Column(lane);
     const bool inside = column < p.stride;
     const char* from = reinterpret_cast<const char*>(TableOf<Element>(p) + (inside ? column : 0));
+    ComputeAnew(from);
 #pragma unroll 1
     for (int first = own.line; first < own.lines; first += own.line_step) {
 #pragma unroll
@@ -69,7 +70,7 @@ __device__ __forceinline__ void StartCopies(const RowProblem& p, const Observati
     }
   }
   if constexpr (!kShort) {
-    for (int local = threadIdx.x; local < kDepth; local += kWarps * kWarpSize) {
+    if (const int local = ThreadIndex(); local < kDepth) {
       const int j = c * kDepth + local;
       Confidence confidence = {0.0f, 0.0f};
       if (j < row.count) {
@@ -93,15 +94,14 @@ __device__ __forceinline__ float* RhsParts(const SolveLayout& layout, const Work
 // Scales the floats of chunk `c` that this warp copied, and splits them into halves. On the long
 // side they are added to the warp's parts of the right-hand side too.
 template <int kWarps, int kDepth, bool kShort, typename Element>
-__device__ __forceinline__ void SplitOwnCopies(const Observations& row, const SolveLayout& layout,
-                                               const Workspace& w, int c) {
+__device__ __forceinline__ void SplitOwnCopies(const SolveLayout& layout, const Workspace& w,
+                                               const StageShare& own, int c) {
   using Strips = Strips<kDepth, kShort>;
   const int slot = SlotOf(layout, c), lane = LaneIndex();
   const int floats = Strips::Line(layout.padded_factors);
   const int lane_line = Strips::SplitLine(lane), unit = Strips::SplitUnit(lane);
   float* stage = w.stages + slot * layout.stage + lane_line * floats + unit * 4;
   const Confidence* confidences = w.confidences + slot * kDepth + lane_line;
-  const StageShare own = OwnShare<kWarps, kDepth, kShort>(layout, row.count);
   __syncwarp();
 #pragma unroll 1
   for (int strip = own.strip; strip < own.strips; strip += own.strip_step) {

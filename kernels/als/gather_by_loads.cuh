@@ -37,6 +37,7 @@ __device__ __forceinline__ void GatherLines(const RowProblem& p, unsigned own_id
   for (int i = 0; i < 2; ++i) {
     const int column = (c + i) * Strips::kWidth + four;
     from[i] = reinterpret_cast<const char*>(TableOf<Element>(p) + (column < p.stride ? column : 0));
+    ComputeAnew(from[i]);
   }
 #pragma unroll 1
   for (int first = 0; is_there(first); first += kGroups * kGroupLines) {
@@ -51,6 +52,7 @@ __device__ __forceinline__ void GatherLines(const RowProblem& p, unsigned own_id
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
           const char* at = RowAt(from[i], id, stride_bytes);
+          if (i == 1) ComputeAnew(at);
           if (i == 0 || two) fours[g][t][i] = *reinterpret_cast<const Four<Element>*>(at);
         }
       }

@@ -119,11 +119,13 @@ __device__ __forceinline__ void WritePair(const Workspace& w, const float (&sums
 // Writes the solved rows from their panel: its split lines, turned about, times the solutions, 16
 // columns at a time.
 __device__ __forceinline__ void WritePairFromPanel(const RowProblem& p, const PairLane& own,
-                                                   float solution, const SolveLayout& layout,
-                                                   const Workspace& w) {
+                                                   const SolveLayout& layout, const Workspace& w) {
   using Strips = Strips<32, true>;
   constexpr int kFloat = sizeof(float);
   const int lane = LaneIndex(), line = Strips::Line(layout.padded_factors);
+  const float solution = w.system.rhs[lane] * w.scale[lane];
+  w.system.rhs[lane] = solution;
+  __syncwarp();
   float largest = fabsf(solution);
 #pragma unroll
   for (int step = kPairLines / 2; step > 0; step /= 2) {
@@ -175,6 +177,7 @@ __device__ __forceinline__ void WritePairFromTable(const RowProblem& p, const Pa
     Workspace of_row = w;
     of_row.diagonal += which * layout.padded_factors;
     of_row.system.rhs += which * kPairLines;
+    of_row.scale += which * kPairLines;
     of_row.half += which;
     WriteRowFromTable<1, Element>(p, ObservationsOf(p, row), layout, of_row,
                                   p.out + int64_t{row} * p.stride);
@@ -215,11 +218,8 @@ __global__ void __launch_bounds__(kWarpSize, 16)
     if (own.line == 0 && own.is_there && !all_good) {
       rows.failed[atomicAdd(rows.num_failed, 1)] = own.row;
     }
-    const float solution = w.system.rhs[lane] * w.scale[lane];
-    w.system.rhs[lane] = solution;
-    __syncwarp();
     if (layout.panel_stays) {
-      WritePairFromPanel(p, own, solution, layout, w);
+      WritePairFromPanel(p, own, layout, w);
     } else {
       WritePairFromTable<Element>(p, own, layout, w);
     }

@@ -19,21 +19,23 @@ __device__ __forceinline__ void ForEachChunk(const RowProblem& p, const Observat
       GatherTwoChunks<kWarps, Element>(p, row, layout, w, c);
       __syncthreads();
 #pragma unroll 1
-      for (int v = c; v < min(c + 2, chunks); ++v) visit(SlotOf(layout, v));
+      for (int v = c; v < c + 2 && v < chunks; ++v) visit(SlotOf(layout, v));
       __syncthreads();
     }
   } else {
-    StartCopies<kWarps, kDepth, kShort, Element>(p, row, layout, w, 0);
+    const auto own = [&] { return OwnShare<kWarps, kDepth, kShort>(layout, row.count); };
+    StartCopies<kWarps, kDepth, kShort, Element>(p, row, layout, w, own(), 0);
     // The confidences; those of later chunks have time enough.
     if constexpr (!kShort) __syncthreads();
-    for (int c = 0; c < chunks; ++c) {  // the next one is on its way
+    for (int c = 0; c < chunks; ++c) {
+      const StageShare share = own();
       if (c + 1 < chunks) {
-        StartCopies<kWarps, kDepth, kShort, Element>(p, row, layout, w, c + 1);
+        StartCopies<kWarps, kDepth, kShort, Element>(p, row, layout, w, share, c + 1);
         WaitForCopies<1>();
       } else {
         WaitForCopies<0>();
       }
-      SplitOwnCopies<kWarps, kDepth, kShort, Element>(row, layout, w, c);
+      SplitOwnCopies<kWarps, kDepth, kShort, Element>(layout, w, share, c);
       __syncthreads();
       visit(SlotOf(layout, c));
       __syncthreads();

@@ -25,12 +25,18 @@ struct RowLauncher {
 
   static constexpr const char* kElement = sizeof(Element) == sizeof(float) ? "float" : "Bfloat16";
 
+  // Blocks of shallow chunks are those whose tiles lie in global memory.
+  template <int kDepth>
+  static constexpr bool kTilesInShared = kDepth == 32;
+
   static int64_t Bytes(const SolveLayout& layout) {
     return layout.floats * static_cast<int64_t>(sizeof(float));
   }
 
-  // Tiles stay in shared memory where they fit, and where one turn of kWarps * kUnits forms them
-  // all.
+  bool Fits(const SolveLayout& layout) const {
+    return Bytes(layout) <= context.cuda()->facts().shared_bytes;
+  }
+
   template <int kWarps, int kUnits, int kDepth, bool kShort>
   SolveLayout Layout(int order) const {
     SolveLayout layout{};
@@ -52,24 +58,18 @@ struct RowLauncher {
         ++layout.four_bits;
       }
     }
-    layout.system_in_shared = true;
+    layout.system_in_shared = kTilesInShared<kDepth>;
     layout.Place(kDepth, !kShort);
-    layout.system_in_shared = NumTiles(order / kTile) <= kWarps * kUnits &&
-                              Bytes(layout) <= context.cuda()->facts().shared_bytes;
-    layout.Place(kDepth, !kShort);
-    if (kShort) ReserveRowParts(kWarps, &layout);
+    if (kShort) {  // sums of a row's parts, as it is written from the table, take the stages' place
+      layout.floats = std::max(
+          layout.floats, layout.stages + layout.template row_groups<kWarps>() * problem.stride);
+    }
     return layout;
   }
 
-  // The sums of a row's parts, as it is written from the table, take the stages' place.
-  void ReserveRowParts(int warps, SolveLayout* layout) const {
-    const int parts = std::max(1, warps * kWarpSize >> layout->four_bits);
-    layout->floats = std::max(layout->floats, layout->stages + parts * problem.stride);
-  }
-
   LaunchShape Shape(int warps, const SolveLayout& layout) const {
-    PENCHANT_REQUIRE(Bytes(layout) <= context.cuda()->facts().shared_bytes, problem.factors,
-                     " factors take ", Bytes(layout), " bytes of a CUDA block's shared memory, of ",
+    PENCHANT_REQUIRE(Fits(layout), problem.factors, " factors take ", Bytes(layout),
+                     " bytes of a CUDA block's shared memory, of ",
                      context.cuda()->facts().shared_bytes,
                      "; ask for fewer factors, or use device=\"cpu\"");
     return {0, warps * kWarpSize, Bytes(layout)};
@@ -81,29 +81,19 @@ struct RowLauncher {
     list.order += part.begin;
     list.count = static_cast<int>(part.end - part.begin);
     const SolveLayout layout = Layout<kWarps, kUnits, kDepth, kShort>(order);
-    // Only the largest block's tiles may be too many for shared memory.
-    if constexpr (kWarps * kUnits > 12) {
-      if (!layout.system_in_shared) {
-        return Launch<kWarps, kUnits, kDepth, kShort, false>(list, layout, chunks);
-      }
-    }
-    Launch<kWarps, kUnits, kDepth, kShort, true>(list, layout, chunks);
-  }
-
-  template <int kWarps, int kUnits, int kDepth, bool kShort, bool kTilesInShared>
-  void Launch(const RowList& list, const SolveLayout& layout, const ChunkSums& chunks) const {
     LaunchShape shape = Shape(kWarps, layout);
-    const auto kernel = SolveRowsKernel<kWarps, kUnits, kDepth, kShort, Element, kTilesInShared>;
+    const auto kernel =
+        SolveRowsKernel<kWarps, kUnits, kDepth, kShort, Element, kTilesInShared<kDepth>>;
     shape.blocks = ResidentBlocks(context, kernel, shape, list.count);
     DeviceBuffer<float> tiles;
-    if (!kTilesInShared) {
+    if (!kTilesInShared<kDepth>) {
       const int64_t bytes = layout.system() * static_cast<int64_t>(sizeof(float));
       shape.blocks = std::min(shape.blocks, std::max<int64_t>(1, kGlobalTileBytes / bytes));
       tiles = DeviceBuffer<float>(context, shape.blocks * layout.system());
     }
     const std::string name = internal::Concat("SolveRowsKernel<", kWarps, ", ", kUnits, ", ",
                                               kDepth, kShort ? ", true, " : ", false, ", kElement,
-                                              kTilesInShared ? ", true>" : ", false>");
+                                              kTilesInShared<kDepth> ? ", true>" : ", false>");
     PENCHANT_LAUNCH_NAMED(context, name.c_str(), shape, kernel, problem, list, layout, tiles.data(),
                           chunks);
   }
@@ -114,11 +104,7 @@ struct RowLauncher {
     layout.panel_stays = chunks * layout.stage * 4 <= kResidentPanelBytes;
     if (layout.panel_stays) layout.slots = (chunks + 1) / 2 * 2;
     layout.Place(32, false, 2);
-    if (layout.panel_stays) {
-      layout.floats = layout.tiles + kTileFloats / 2;
-    } else {
-      ReserveRowParts(1, &layout);
-    }
+    if (layout.panel_stays) layout.floats = layout.tiles + kTileFloats / 2;
     RowList list = rows;
     list.order += part.begin;
     list.count = static_cast<int>(part.end - part.begin);
@@ -144,14 +130,16 @@ struct RowLauncher {
   }
 
   // Calls launch.operator()<kWarps, kUnits, kDepth>() with the block that suits systems of `order`.
-  template <typename Call>
-  static void ForOrder(int order, Call call) {
+  template <bool kShort, typename Call>
+  void ForOrder(int order, Call call) const {
     if (order <= 32) {
       call.template operator()<1, 1, 32>();
     } else if (order <= 64) {
       call.template operator()<2, 2, 32>();
     } else if (order <= 128) {
-      call.template operator()<4, 3, 16>();
+      call.template operator()<4, 3, 32>();
+    } else if (NumTiles(order / kTile) <= 12 * 3 && Fits(Layout<12, 3, 32, kShort>(order))) {
+      call.template operator()<12, 3, 32>();  // whose registers form all tiles in one turn
     } else {
       call.template operator()<12, 3, 16>();
     }
@@ -160,12 +148,17 @@ struct RowLauncher {
   void SolvePart(const CudaRowPart& part) const {
     if (part.short_side && part.longest <= kPairLines) return SolvePairs(part);
     const int order = RoundUpToTile(part.short_side ? part.longest : problem.factors);
-    ForOrder(order, [&]<int kWarps, int kUnits, int kDepth>() {
-      if (part.short_side) {
-        Solve<kWarps, kUnits, kDepth, true>(part, order, {});
-      } else {
-        Solve<kWarps, kUnits, kDepth, false>(part, order, {});
-      }
+    if (part.short_side) {
+      SolveSide<true>(part, order);
+    } else {
+      SolveSide<false>(part, order);
+    }
+  }
+
+  template <bool kShort>
+  void SolveSide(const CudaRowPart& part, int order) const {
+    ForOrder<kShort>(order, [&]<int kWarps, int kUnits, int kDepth>() {
+      Solve<kWarps, kUnits, kDepth, kShort>(part, order, {});
     });
   }
 
@@ -189,7 +182,7 @@ struct RowLauncher {
       chunks.chunks = plan.chunks.data() + plan.chunk_begin[first];
       chunks.chunk_begin = plan.chunk_begin_on_device.data() + first;
       const CudaRowPart rows_now{first, end, part.longest, false, true};
-      ForOrder(order, [&]<int kWarps, int kUnits, int kDepth>() {
+      ForOrder<false>(order, [&]<int kWarps, int kUnits, int kDepth>() {
         SumChunks<kWarps, kUnits, kDepth>(order, plan.chunk_begin[end] - plan.chunk_begin[first],
                                           chunks);
         Solve<kWarps, kUnits, kDepth, false>(rows_now, order, chunks);

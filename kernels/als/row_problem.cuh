@@ -65,6 +65,11 @@ struct SolveLayout {
   int scale, rhs, diagonal, stages, confidences, rhs_parts, tiles;
   int floats;  // of all
 
+  // Groups of so many of a block's warps that share the observations there.
+  template <int kWarps>
+  __host__ __device__ int row_groups() const {
+    return kWarps == 1 || four_bits <= 5 ? kWarps : kWarps >> (four_bits - 5);
+  }
   __host__ __device__ int system() const { return NumTiles(order / kTile) * kTileFloats; }
 
   void Place(int depth, bool long_side, int rows = 1) {

@@ -42,15 +42,14 @@ __device__ __forceinline__ void WriteTile(const TileSystem& s, int i, int j, con
   }
 }
 
-// Sets floats [begin, end) of every stage to zero, whole lines of them.
+// Sets floats [begin, end) of both stages to zero, whole lines of them.
 template <int kWarps>
 __device__ __forceinline__ void ClearStages(const SolveLayout& layout, const Workspace& w,
                                             int begin, int end) {
-  for (int slot = 0; slot < layout.slots; ++slot) {
 #pragma unroll 1
-    for (int k = begin + 4 * static_cast<int>(threadIdx.x); k < end; k += 4 * kWarps * kWarpSize) {
-      *reinterpret_cast<float4*>(w.stages + slot * layout.stage + k) = {0.0f, 0.0f, 0.0f, 0.0f};
-    }
+  for (int k = begin + 4 * ThreadIndex(); k < end; k += 4 * kWarps * kWarpSize) {
+    *reinterpret_cast<float4*>(w.stages + k) = {0.0f, 0.0f, 0.0f, 0.0f};
+    *reinterpret_cast<float4*>(w.stages + layout.stage + k) = {0.0f, 0.0f, 0.0f, 0.0f};
   }
 }
 
@@ -88,15 +87,11 @@ template <int kWarps, bool kShort, typename Element>
 __device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations& row,
                                          const SolveLayout& layout, const Workspace& w,
                                          float* out) {
-  constexpr int kThreads = kWarps * kWarpSize;
   if constexpr (kShort) {
-#pragma unroll 1
-    for (int j = threadIdx.x; j < row.count; j += kThreads) w.system.rhs[j] *= w.scale[j];
-    __syncthreads();
     WriteRowFromTable<kWarps, Element>(p, row, layout, w, out);
   } else {
 #pragma unroll 1
-    for (int k = threadIdx.x; k < p.stride; k += kThreads) {
+    for (int k = threadIdx.x; k < p.stride; k += kWarps * kWarpSize) {
       out[k] = w.diagonal[k] * w.system.rhs[k];
     }
   }
@@ -220,7 +215,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     const Observations observations = {p.offsets[chunk.row] + chunk.first, chunk.count};
     PrepareRow<kWarps, false>(p, observations, chunk.row, order, layout, w);
     float* sums = chunks.sums + k * chunks.stride;
-    FormTiles<kWarps, kUnits, kDepth, false, Element, (kWarps * kUnits > 12)>(
+    FormTiles<kWarps, kUnits, kDepth, false, Element, kDepth == 16>(
         p, observations, layout, w, order, [&](int i, int j, const TileSum& sum) {
           ForEachPair(sum, LaneIndex(), [&](int place, const float* pair) {
             float* tile = sums + TileIndex(i, j) * kTileFloats;

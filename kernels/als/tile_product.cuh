@@ -141,6 +141,24 @@ __device__ __forceinline__ void MultiplyAdd(const HalfFragment& a, const HalfFra
   for (int e = 0; e < 4; ++e) sum[e] += part[e];
 }
 
+// sum += those of kSteps neighbouring pieces, a few: tensor cores sum them.
+template <int kBlock, int kSteps>
+__device__ __forceinline__ void MultiplyAdd(const HalfFragment (&a)[kSteps],
+                                            const HalfFragment (&b)[kSteps], float (&sum)[4]) {
+  float part[4] = {};
+#pragma unroll
+  for (int k = 0; k < kSteps; ++k) {
+    MmaHalf(part, a[k].low, b[k].high[2 * kBlock], b[k].high[2 * kBlock + 1]);
+    MmaHalf(part, a[k].high, b[k].low[2 * kBlock], b[k].low[2 * kBlock + 1]);
+  }
+#pragma unroll
+  for (int k = 0; k < kSteps; ++k) {
+    MmaHalf(part, a[k].high, b[k].high[2 * kBlock], b[k].high[2 * kBlock + 1]);
+  }
+#pragma unroll
+  for (int e = 0; e < 4; ++e) sum[e] += part[e];
+}
+
 // A product of 16 x 16, by eights of columns, as the left operand of another.
 __device__ __forceinline__ HalfFragment SplitSum(const float (&sum)[2][4], float scale) {
   HalfFragment fragment;
@@ -162,6 +180,24 @@ enum class TilePart {
 __device__ __forceinline__ HalfFragment AsRight(const HalfFragment& left) {
   return {{left.high[0], left.high[2], left.high[1], left.high[3]},
           {left.low[0], left.low[2], left.low[1], left.low[3]}};
+}
+
+// sum += 16 kSteps columns of 32 rows, above and below, times the same rows transposed, but for the
+// 16 x 16 right above.
+template <int kSteps>
+__device__ __forceinline__ void MultiplySame(const HalfFragment (&above)[kSteps],
+                                             const HalfFragment (&below)[kSteps], TileSum& sum) {
+  HalfFragment right[kSteps];
+#pragma unroll
+  for (int k = 0; k < kSteps; ++k) right[k] = AsRight(above[k]);
+  MultiplyAdd<0>(above, right, sum.part[0][0]);
+  MultiplyAdd<1>(above, right, sum.part[0][1]);
+  MultiplyAdd<0>(below, right, sum.part[1][0]);
+  MultiplyAdd<1>(below, right, sum.part[1][1]);
+#pragma unroll
+  for (int k = 0; k < kSteps; ++k) right[k] = AsRight(below[k]);
+  MultiplyAdd<0>(below, right, sum.part[1][2]);
+  MultiplyAdd<1>(below, right, sum.part[1][3]);
 }
 
 // sum += 16 columns of 32 rows, above and below, times those of others, transposed, where right(i)

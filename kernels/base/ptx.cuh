@@ -102,10 +102,11 @@ __device__ __forceinline__ float InverseRootEstimate(float x) {
 }
 
 // The `index`-th of rows of so many bytes in global memory: one instruction, where 64-bit
-// arithmetic is five.
+// arithmetic is five, if `rows` was computed anew (else it lies in two registers far apart).
 __device__ __forceinline__ const char* RowAt(const char* rows, unsigned index, unsigned bytes) {
-  const char* row;
-  asm("mad.wide.u32 %0, %1, %2, %3;\n" : "=l"(row) : "r"(index), "r"(bytes), "l"(rows));
+  uint64_t offset;
+  asm("mul.wide.u32 %0, %1, %2;\n" : "=l"(offset) : "r"(index), "r"(bytes));
+  const char* row = rows + offset;
   __builtin_assume(__isGlobal(row));
   return row;
 }
@@ -122,6 +123,7 @@ __device__ __forceinline__ float4 LoadFourRelaxed(const float* from) {
 // Has what depends on `x` computed here, not earlier and kept in registers until now.
 __device__ __forceinline__ void ComputeAnew(int& x) { asm volatile("" : "+r"(x)); }
 __device__ __forceinline__ void ComputeAnew(float& x) { asm volatile("" : "+f"(x)); }
+__device__ __forceinline__ void ComputeAnew(const char*& x) { asm volatile("" : "+l"(x)); }
 
 // What is the same in all lanes, made known to be so by a vote: where a value or condition decides
 // on branches and turns, the compiler then keeps the warp together. (Of shuffles it knows less.)
@@ -160,6 +162,7 @@ inline const char* RowAt(const char* rows, unsigned index, unsigned bytes) {
 }
 inline void ComputeAnew(int&) {}
 inline void ComputeAnew(float&) {}
+inline void ComputeAnew(const char*&) {}
 inline int LaneIndex() { return static_cast<int>(threadIdx.x) % kWarpSize; }
 inline int ThreadIndex() { return static_cast<int>(threadIdx.x); }
 inline int WarpIndex() { return static_cast<int>(threadIdx.x) / kWarpSize; }

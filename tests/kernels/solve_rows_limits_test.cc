@@ -32,7 +32,7 @@ TEST_P(SolveRowsLimitsTest, FactorsThatDoNotFitABlockAreRefusedByNumber) {
   if (!context().cuda()) return;  // CPUs have no such bound
   // Of rows on either side, and of pairs: what a single short row would have had room for.
   for (const auto& [factors, n] :
-       {std::pair<int64_t, int64_t>{2000, 1900}, {2000, 2100}, {20000, 10}}) {
+       {std::pair<int64_t, int64_t>{2000, 1900}, {2000, 2100}, {30000, 10}}) {
     DeviceMatrix table(context(), RandomMatrix(n + 20, factors, 5, 0.1f));
     const DeviceBuffer<double> eigenvalues(context(), factors);
     const Csr rows = RandomCsr({n}, n + 20, 3, true);
