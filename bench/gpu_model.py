@@ -1,11 +1,11 @@
 """What an ALS iteration would take on a GPU: a model, not a measurement.
 
 For every part of the row plan it adds up bytes, tensor operations, instructions and shared-memory
-wavefronts a row, the instructions a step from the kernels' own machine code (bench/ledger), and
-takes the slowest of: memory, tensor cores, instruction issue, shared memory, and the latency of a
-row's chain over the rows that a multiprocessor holds at a time. Beside it stands the roofline: the
-same bytes and one TF32 pass of the needed multiply-adds (products and factorisations) at full
-rate, nothing else.
+wavefronts a row, and takes the slowest of: memory, tensor cores, instruction issue, shared memory,
+and the latency of a row's chain over the rows that a multiprocessor holds at a time. Instructions
+are counted in the kernels' own machine code (bench/ledger), of most branches both sides: from
+above; wavefronts by hand, in the source. Beside it stands the roofline: the same bytes and one TF32
+pass of the needed multiply-adds (products and factorisations) at full rate, nothing else.
 
     ./dev bench gpu_model
 """
@@ -37,20 +37,13 @@ GPUS = {
     ),
 }
 TILES_A_WARP = {1: 1, 2: 2, 4: 3, 12: 3}  # by the warps of a block
+DEPTH = 32  # of a chunk: columns on the short side, observations on the long one
 ELEMENT_BYTES = {"float": 4, "Bfloat16": 2}
 MMA = 16 * 8 * 16  # multiply-adds of one
 CHUNK = 4096  # observations from which on several blocks share a row
-# Instructions of a warp before its row is gathered: of one warp, of more, of a pair; of each turn
-# over 64 of its diagonal there; of a tile's writing, of a pair's; of a pair's rows, before that
-# loop.
-PREPARE, DIAGONAL, WRITE, WRITE_PANEL = (120, 175, 106), 22, (150, 130), 135
-BACK = 4  # instructions of a step of the substitution in registers
 INVERT_WAVEFRONTS = 140  # of a tile's inverse beside its pivots
-STRIP = 50  # instructions before the loops over a strip's lines: to gather, and to split
-REDUCE = 40  # to sum a strip's part of the right-hand side over lanes
 # In cycles: between two instructions of a warp that has its scheduler to itself; of a gathered
-# chunk, from its copies to their arrival.
-# And of rows of the table that lie in L2, after their numbers.
+# chunk, from its copies to their arrival; of rows of the table that lie in L2, after their numbers.
 CYCLES, GATHER_CYCLES, AGAIN_CYCLES = 2, 700, 400
 PANEL_STAYS = 10 << 10  # bytes; kResidentPanelBytes of the launcher
 # Latencies, rounded from published microbenchmarks: of an FFMA, a reciprocal, a shuffle or a load
@@ -102,7 +95,6 @@ class RowShape:
     lines: float  # of them, as they are gathered
     factors: int
     contraction: float
-    depth: int  # of a chunk: columns on the short side, observations on the long one
     panel_stays: bool
     warps: int
 
@@ -141,9 +133,9 @@ def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float
     used = row.n if row.short else row.factors  # steps of the elimination
     if blocks == 1:  # solved without its inverse; half a tile is spared the other's columns
         pairs = used / 2
-        steps = code.steps + code.steps[-1:]
-        taken = sum(steps[k] * min(1.0, pairs - k) for k in range(math.ceil(pairs)))
-        instructions = (taken + used * BACK) / row.rows
+        steps = code.steps[: math.ceil(pairs)]
+        taken = sum(step * min(1.0, pairs - k) for k, step in enumerate(steps))
+        instructions = (taken + used * code.back_step) / row.rows
         wavefronts = (used * (7.5 - row.pair * 2) + (16 if row.pair else 32)) / row.rows
         return 0, instructions, wavefronts, used * (step + SHARED_CYCLES + 2 * FFMA_CYCLES)
     below = blocks * (blocks - 1) / 2
@@ -154,10 +146,12 @@ def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float
     instructions = (
         used * code.pivot
         + inverted * code.invert
+        + warps * blocks * (code.column + code.back_column)
         + updates * code.update
         + writes * code.subtract
         + 2 * below * code.panel
-        + (below + blocks) * code.back
+        + below * code.back
+        + blocks * code.back_solve
     )
     wavefronts = (
         used * 5
@@ -176,33 +170,46 @@ def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float
         inverse = used / blocks * step + inverted / blocks * code.invert * CYCLES
         chain += own + max(inverse, ahead if j > 0 else 0)
         chain += math.ceil(2 * left / warps) * code.panel * CYCLES
-    chain += (2 * blocks - 1) * code.back * CYCLES
+    chain += ((blocks - 1) * code.back + blocks * code.back_solve) * CYCLES
+    chain += blocks * (code.column + code.back_column) * CYCLES
     mma = (updates + below) * 2 * MMA_PER_TILE + (below + blocks) * 8
     return mma, instructions, wavefronts, chain
 
 
-def final_cost(row: RowShape, code: CodeCosts, sharing: int) -> tuple[float, float, float]:
+def final_cost(row: RowShape, code: CodeCosts) -> tuple[float, float, float]:
     """Instructions, wavefronts and cycles in a chain of writing a row that is solved."""
+    threads = row.warps * 32
     if not row.short:
-        instructions = sharing * row.factors / 32 * 3
-    elif row.panel_stays:
-        chunks = math.ceil(row.factors / row.depth)
-        instructions = (WRITE_PANEL + chunks * code.write) / 2
-        return instructions, 10 + chunks * (4 * 4 + 4), 2 * instructions * CYCLES
-    else:
-        # Threads have four columns each; where there are more, they share the observations.
-        threads = 1
-        while 2 * threads <= row.warps * 32 and 4 * threads < row.factors:
-            threads *= 2
-        parts = row.warps * 32 // threads
-        turns = math.ceil(row.n / (AHEAD * parts)) * math.ceil(row.factors / 4 / threads)
-        # Of a load 16 bytes a lane, an id and a weight.
-        return (
-            row.warps * (turns * code.again + 30),
-            row.warps * turns * AHEAD * 6,
-            turns * (AGAIN_CYCLES + code.again * CYCLES),
-        )
-    return instructions, instructions / 3, instructions / row.warps * CYCLES
+        instructions = row.warps * math.ceil(row.factors / threads) * code.scale
+        return instructions, instructions / 5, instructions / row.warps * CYCLES
+    if row.panel_stays:
+        chunks = math.ceil(row.factors / DEPTH)
+        instructions = chunks * code.from_panel
+        return instructions / row.rows, 10 + chunks * (4 * 4 + 4), instructions * CYCLES
+    # Threads have four columns each; where there are more, they share the observations.
+    fours = 1
+    while 2 * fours <= threads and 4 * fours < row.factors:
+        fours *= 2
+    parts = threads // fours
+    groups = max(1, threads // max(32, fours))
+    columns = math.ceil(row.factors / 4 / fours)
+    turns = columns * math.ceil(row.n / (AHEAD * parts))
+    bases = columns * math.ceil(row.n / 32 / groups)
+    a_row, a_column, a_base = code.again_around
+    instructions = (
+        a_row
+        + turns * code.again
+        + columns * (a_column + math.log2(parts / groups) * code.again_halve)
+        + bases * a_base
+    )  # of a warp
+    if groups > 1:
+        a_sum, a_group = code.again_sum
+        instructions += math.ceil(row.factors / 4 / threads) * (a_sum + groups * a_group)
+    return (
+        row.warps * instructions,
+        row.warps * turns * AHEAD * 6,  # of a load 16 bytes a lane, an id and a weight
+        row.rows * (turns * AGAIN_CYCLES + instructions * CYCLES),
+    )
 
 
 def operand_loads(blocks: int, tiles_a_warp: int) -> int:
@@ -223,8 +230,8 @@ def row_cost(row: RowShape, code: CodeCosts, element: str, ffma: int) -> RowCost
     loads = steps * (2 if row.pair else operand_loads(blocks, TILES_A_WARP[warps]))
     eights = (row.lines if row.short else row.contraction) * factors / 8 / 32  # a lane
     # As many warps as there are eight lines share a strip of 32 columns, in powers of two.
-    sharing = 2 ** int(math.log2(max(1, min(row.depth // 8, warps * 32 // factors))))
-    chunks = math.ceil(row.contraction / row.depth)
+    sharing = 2 ** int(math.log2(max(1, min(DEPTH // 8, warps * 32 // factors))))
+    chunks = math.ceil(row.contraction / DEPTH)
     # Two chunks at a time through registers, 16 lines a warp after the other.
     through_registers = row.short and warps <= 2
     if through_registers:
@@ -234,13 +241,20 @@ def row_cost(row: RowShape, code: CodeCosts, element: str, ffma: int) -> RowCost
     formed = (
         mma * code.product
         + eights * code.gather
-        + strips * (0 if row.pair else STRIP if row.short else STRIP + REDUCE)
+        + strips * code.strip
+        + chunks * (warps * code.chunk / row.rows + code.confidences)
     )
-    final, final_wavefronts, final_cycles = final_cost(row, code, sharing)
+    # Of a chunk: a warp's own instructions, or all of them by the four schedulers.
+    taken = row.rows * formed / chunks * max(CYCLES / warps, 1 / 4)
     tiles = blocks * (blocks + 1) / 2
-    prepare = PREPARE[2 if row.pair else warps > 1]
-    prepare += DIAGONAL * math.ceil(factors * row.rows / 64 / warps)
-    rest = (warps * prepare + tiles * WRITE[row.pair]) / row.rows
+    diagonals = math.ceil(factors / 64 / (1 if row.pair else warps))
+    a_warp = code.before + diagonals * code.diagonal + code.after
+    if row.short and not row.pair:
+        cleared = (32 * blocks - row.lines) * (DEPTH + 4) / 4 / 32 / warps
+        a_warp += math.ceil(blocks / warps) * code.line
+        a_warp += math.ceil(cleared) * code.clear
+    rest = (warps * a_warp + tiles * code.write) / row.rows
+    final, final_wavefronts, final_cycles = final_cost(row, code)
     factor_mma, factor_instructions, factor_wavefronts, chain = factor_cost(row, code, ffma)
     return RowCost(
         mma=mma + factor_mma,
@@ -257,10 +271,11 @@ def row_cost(row: RowShape, code: CodeCosts, element: str, ffma: int) -> RowCost
         + factor_wavefronts,
         chunks=chunks,
         # The next chunk arrives while this one is multiplied, but not through registers.
-        forming=turns * GATHER_CYCLES + row.rows * formed / chunks / warps * CYCLES
-        if through_registers
-        else max(GATHER_CYCLES, formed / chunks / warps * CYCLES),
-        solving=GATHER_CYCLES + row.rows * rest / warps * CYCLES + chain + final_cycles,
+        forming=turns * GATHER_CYCLES + taken if through_registers else max(GATHER_CYCLES, taken),
+        solving=GATHER_CYCLES
+        + (a_warp + tiles * code.write / warps) * CYCLES
+        + chain
+        + final_cycles,
     )
 
 
@@ -287,34 +302,29 @@ def model(gpu, users, items, num_users, num_items, factors, element, shapes, rec
                     for limit, v in (
                         (32, "1, 1, 32"),
                         (64, "2, 2, 32"),
-                        (128, "4, 3, 16"),
-                        (10**9, "12, 3, 16"),
+                        (128, "4, 3, 32"),
+                        (10**9, "12, 3, 32"),
                     )
                     if order <= limit
                 )
                 pair = short and high == 16
                 name = f"SolveRowsKernel<{variant}, {str(short).lower()}, {element}, "
                 kernel = f"SolvePairsKernel<{element}>" if pair else name + "true>"
-                if (gpu["arch"], kernel, factors) not in shapes:  # tiles in global memory
-                    kernel = name + "false>"
                 threads, shared = shapes[gpu["arch"], kernel, factors][0]
                 registers = records[kernel, gpu["arch"]]["registers"]
                 resident = ledger.occupancies([(gpu["arch"], registers, 0, shared, threads)])[0]
                 mean = float(own.mean())
                 # Within a part, blocks of 32 beyond the row are skipped.
                 mean_order = float(np.ceil(own / 32).mean() * 32) if short else order
-                depth = 32 if order <= 64 else 16
-                panel = 32 * (depth + 4) * 4 * padded // depth
-                lines = 8 if depth == 32 else 16  # that are gathered together
+                panel = 32 * (DEPTH + 4) * 4 * padded // DEPTH
                 row = RowShape(
                     short=short,
                     pair=pair,
                     blocks=math.ceil(mean_order / 32),
                     n=mean,
-                    lines=float(np.ceil(own / lines).mean() * lines),
+                    lines=float(np.ceil(own / 8).mean() * 8),
                     factors=factors,
                     contraction=padded if short else mean,
-                    depth=depth,
                     panel_stays=pair and panel <= PANEL_STAYS,
                     warps=threads // 32,
                 )
@@ -379,12 +389,12 @@ def main() -> None:
                     )
                     results.append([name, factors, gpu_name, element, seconds, roof])
                     if element == "Bfloat16":
-                        print(told + f"{seconds * 1e3:.2f} | {seconds / roof:.1f} |")
+                        print(told + f"{seconds * 1e3:.2f} | {seconds / roof:.2f} |")
                         continue
                     largest = sorted(
                         (k for k in parts if not k.endswith("bound")), key=parts.get, reverse=True
                     )[:3]
-                    told += f"{seconds * 1e3:.2f} | {roof * 1e3:.2f} | {seconds / roof:.1f} | "
+                    told += f"{seconds * 1e3:.2f} | {roof * 1e3:.2f} | {seconds / roof:.2f} | "
                     told += ", ".join(
                         f"{k} {parts[k] / seconds:.0%} ({parts[k + ' bound']})" for k in largest
                     )

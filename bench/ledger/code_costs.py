@@ -1,32 +1,57 @@
-"""Instructions of the row solver's parts, counted in the kernels' machine code."""
+"""Instructions of the row solver's parts, counted in the kernels' machine code.
+
+Parts are found by what only they do: reciprocals are pivots, HMMA without conversions the product
+of two tiles, and so on. A part that is not found is an error, not a zero.
+"""
 
 from __future__ import annotations
 
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import ledger
 
 MMA_PER_TILE = 24  # of one 32 x 32 x 16 product of split halves; on the diagonal 18
-AHEAD = 8  # of those, whose loads are on their way together
+AHEAD = 8  # observations that are gathered once more, on their way together
+# Ways to form a tile and to write it, by the mma of a kernel's code: where systems are one tile, or
+# two of half its order; where two warps have three, and where each of a warp's three may lie on the
+# diagonal or below.
+KINDS = {2 * 18: 1, 2 * 12: 1, 24 + 2 * 18: 3, 3 * (24 + 18): 6, 2 * 3 * (24 + 18): 6}
 
 
 @dataclass
 class CodeCosts:
-    """Of one kernel. Those of factorisations are 0 where systems are a single tile."""
+    """Of one kernel; 0 where it has no such part. Both sides of a branch count, unless said."""
 
-    product: float  # an mma of the row's product
-    gather: float  # eight lines of a strip, by one warp: eight columns a lane; and their splitting
-    steps: list[int]  # of two pivots, of a system's elimination that is a single tile
-    pivot: float  # of a tile's elimination in larger systems
-    invert: float  # what the inverse of a tile on the diagonal takes beside its pivots
-    update: int  # the product of two of the factor's tiles
-    subtract: int  # what writing such products' sum takes beside them
-    panel: int  # half a tile below the diagonal: times the inverse, split, off the right-hand side
-    back: int  # a tile's product with a part of the solution
-    write: int  # 32 columns of a row, from the panel that its system came from
-    again: int  # a turn over AHEAD observations that are gathered once more, to write the row
+    before: int = 0  # of each warp, before its row is gathered, beside the next three loops
+    diagonal: int = 0  # a turn over the row's D^-1/2
+    line: int = 0  # a turn over the system's lines (short side)
+    clear: int = 0  # a turn over both stages' unused lines
+    gather: float = 0  # eight lines of a strip, by one warp: eight columns a lane; and splitting
+    strip: int = 0  # the loops over strips, beside what is in them: to copy, and to split
+    product: float = 0  # an mma of the row's product
+    chunk: int = 0  # of each warp, for a chunk, or for two through registers, beside the rest
+    confidences: int = 0  # a chunk's, by one warp (long side)
+    write: float = 0  # a tile, from its sums to shared memory, or both systems of a pair
+    steps: list[int] = field(default_factory=list)  # of two pivots, where systems are one tile
+    back_step: int = 0  # of the substitution there
+    pivot: float = 0  # of a tile's elimination in larger systems
+    invert: float = 0  # what the inverse of a tile on the diagonal takes beside its pivots
+    column: int = 0  # of each warp, for a column of tiles beside what is counted here
+    update: int = 0  # the product of two of the factor's tiles
+    subtract: int = 0  # what writing such products' sum takes beside them
+    panel: int = 0  # half a tile below the diagonal: times the inverse, split, off the rhs
+    back: int = 0  # a tile's product with a part of the solution
+    back_solve: int = 0  # the same of a tile on the diagonal, by one warp
+    back_column: int = 0  # of each warp, for a column of the substitution beside those
+    after: int = 0  # of each warp, from the solution to the next row, beside the loops that write
+    from_panel: int = 0  # 32 columns of both rows of a pair
+    scale: int = 0  # a turn over the row (long side)
+    again: int = 0  # a turn over AHEAD observations that are gathered once more, to write the row
+    again_around: tuple[int, ...] = ()  # loops around those turns: a row, its columns, its ids
+    again_halve: int = 0  # the sum over half of a warp's parts
+    again_sum: tuple[int, int] = (0, 0)  # four columns of a thread, and each of their groups
 
 
 class Code:
@@ -34,8 +59,9 @@ class Code:
 
     def __init__(self, section: str):
         self.operations: list[str] = []
-        self.loops: list[tuple[int, int]] = []
         self.stretches: list[list[int]] = [[]]
+        self.jumps: set[int] = set()  # whatever the condition
+        ends: dict[int, int] = {}  # of loops, by their beginnings
         labels: dict[str, int] = {}
         for line in section.splitlines():
             label = re.match(r"\.(L_x_\d+):", line)
@@ -50,87 +76,187 @@ class Code:
             target = re.search(r"L_x_\d+", found[2]) if found[1].startswith("BRA") else None
             if target:
                 self.stretches.append([])
+                if "@" not in found[0]:
+                    self.jumps.add(len(self.operations) - 1)
                 if target[0] in labels:  # backwards
-                    self.loops.append((labels[target[0]], len(self.operations)))
+                    ends[labels[target[0]]] = len(self.operations)
+        self.loops = [range(begin, end) for begin, end in sorted(ends.items())]
+        self.stretches = [s for s in self.stretches if s]
 
     def count(self, where, *names: str) -> int:
         return sum(self.operations[k].split(".")[0] in names for k in where)
 
-    def loops_with(self, **wanted: int) -> list[tuple[int, int]]:
+    def loops_with(self, within: range | None = None, **wanted: int) -> list[range]:
         """The loops with just so many of these instructions, the shortest first."""
         return sorted(
             (
                 loop
-                for loop in self.loops
-                if all(self.count(range(*loop), op) == n for op, n in wanted.items())
+                for loop in (self.loops if within is None else self.inside(within))
+                if all(self.count(loop, op) == n for op, n in wanted.items())
             ),
-            key=lambda loop: loop[1] - loop[0],
+            key=len,
         )
 
+    def inside(self, where: range) -> list[range]:
+        """The loops that lie in a stretch, or within another loop."""
+        return [
+            loop
+            for loop in self.loops
+            if loop != where and where[0] <= loop[0] and loop[-1] <= where[-1]
+        ]
 
-def length(loop: tuple[int, int]) -> int:
-    return loop[1] - loop[0]
+    def own(self, where: range) -> list[int]:
+        """The instructions there that lie in no loop within."""
+        looped = set().union(*map(set, self.inside(where)))
+        return [k for k in where if k not in looped]
 
 
 def costs_of(code: Code) -> CodeCosts:
-    updates = code.loops_with(HMMA=MMA_PER_TILE, F2FP=0, MUFU=0, LDGSTS=0)
-    copies = code.loops_with(LDGSTS=2, HMMA=0) or code.loops_with(LDGSTS=1, HMMA=0)
-    if copies:
-        gather = length(copies[0]) + length(code.loops_with(F2FP=8, HMMA=0, LDSM=0)[0])
-    else:  # through registers, several eights of columns a turn; of pairs all of two chunks
-        splits = [s for s in code.loops if code.count(range(*s), "F2FP") >= 4 * 8]
-        turn = min(splits, key=length)
-        gather = length(turn) - sum(length(s) for s in updates if turn[0] < s[0] < turn[1])
-        gather *= 8 / code.count(range(*turn), "F2FP")
-    if len(updates) == 1:  # of pairs, whose systems are not factored by tiles
-        products, updates = [range(*updates[0])], []
-    else:
-        before = updates[0][0] if updates else len(code.operations)
-        products = [
-            s
-            for s in code.stretches
-            if s
-            and s[0] < before
-            and (code.count(s, "LDSM") or (code.count(s, "HMMA") and not code.count(s, "LDS")))
-        ]
-    # The unrolled elimination: two pivots a step, each step with the reciprocals of its first and
-    # of its determinant.
-    roots = [k for k, operation in enumerate(code.operations) if operation.startswith("MUFU.RCP")]
-    costs = CodeCosts(
-        product=sum(map(len, products)) / sum(code.count(s, "HMMA") for s in products),
-        gather=gather,
-        steps=[b - a for a, b in zip(roots[::2], roots[2::2])],
-        pivot=0,
-        invert=0,
-        update=0,
-        subtract=0,
-        panel=0,
-        back=0,
-        write=0,
-        again=0,
+    costs = CodeCosts()
+    row = max(code.loops, key=len)
+    chunk = min(
+        (
+            loop
+            for loop in code.inside(row)
+            if code.count(loop, "HMMA")
+            and code.count(loop, "LDG", "LDGSTS")
+            and code.count(loop, "F2FP")
+            and not code.count(loop, "STG")
+        ),
+        key=lambda loop: loop[0],
     )
-    again = code.loops_with(LDG=AHEAD, SHFL=2 * AHEAD, HMMA=0)
-    if again:
-        costs.again = length(again[0])
-    if updates:
-        # Two blocks of 16 pivots; the last pair's first reciprocal comes later.
-        between = max(range(1, len(roots)), key=lambda k: roots[k] - roots[k - 1])
-        steps = [roots[k + 2] - roots[k] for k in range(0, between - 3, 2)]
-        costs.pivot = sum(steps) / len(steps) / 2
-        begin = next(s for s in code.stretches if s and s[0] <= roots[0] <= s[-1])[0]
-        end = next(k for k in range(roots[-1], len(code.operations)) if code.count([k], "BAR"))
-        costs.invert = end - begin - 32 * costs.pivot
-        # A tile takes two turns of the loops over its columns. Around the products' loop lie that
-        # over the tiles to be multiplied, then that over the tiles of a column.
-        inner, products, column = updates[:3]
-        costs.update = 2 * length(inner) + length(products) - length(inner)
-        costs.subtract = length(column) - length(products)
-        panel = code.loops_with(HMMA=MMA_PER_TILE // 2, F2FP=8)[0]
-        costs.panel = length(panel) + length(code.loops_with(HMMA=MMA_PER_TILE // 2, F2FP=24)[0])
-        costs.back = length(code.loops_with(HMMA=8)[0])
-    elif again and code.loops_with(HMMA=8):
-        costs.write = length(code.loops_with(HMMA=8)[0])
+    # Pivots take reciprocals, two of them for every two: the first's, the determinant's.
+    roots = [k for k in row if code.operations[k].startswith("MUFU.RCP")]
+    factor = max((loop for loop in code.inside(row) if roots[0] in loop), key=len, default=None)
+    count_before(code, costs, range(row[0], chunk[0]))
+    count_chunk(code, costs, chunk)
+    written = range(chunk[-1] + 1, factor[0] if factor else roots[0])
+    costs.write = len(code.own(written)) / KINDS[code.count(chunk, "HMMA")]
+    solved = (count_factor if factor else count_elimination)(code, costs, roots, factor or row)
+    count_after(code, costs, range(solved, row[-1] + 1))
     return costs
+
+
+def count_before(code: Code, costs: CodeCosts, where: range) -> None:
+    costs.before = len(code.own(where))
+    costs.diagonal = len(
+        (code.loops_with(where, MUFU=2, LDG=1) or code.loops_with(where, MUFU=4))[0]
+    )
+    for loop in code.loops_with(where, MUFU=1, LDG=2, STS=2):
+        costs.line = len(loop)
+    for loop in code.loops_with(where, STS=2, LDG=0, LDS=0, MUFU=0):
+        costs.clear = len(loop)
+
+
+def count_chunk(code: Code, costs: CodeCosts, chunk: range) -> None:
+    products = [s for s in code.stretches if s[0] in chunk and code.count(s, "LDSM", "HMMA")]
+    costs.product = sum(map(len, products)) / sum(code.count(s, "HMMA") for s in products)
+    counted = set().union(*products)
+    copies = code.loops_with(chunk, LDGSTS=2, HMMA=0) or code.loops_with(chunk, LDGSTS=1, HMMA=0)
+    loads = code.loops_with(chunk, F2FP=4 * 8, HMMA=0)
+    if copies:
+        halves = [copies[0], code.loops_with(chunk, F2FP=8, HMMA=0, LDSM=0)[0]]
+        costs.gather = sum(map(len, halves))
+        for half in halves:
+            counted.update(half)
+            for strips in code.inside(chunk):
+                if half[0] in strips and strips != half:
+                    costs.strip += len(code.own(strips))
+                    counted.update(strips)
+    else:  # through registers, several eights of columns a turn; of pairs all of two chunks
+        turn = list(loads[0]) if loads else [k for k in code.own(chunk) if k not in counted]
+        costs.gather = len(turn) * 8 / code.count(turn, "F2FP")
+        counted.update(turn)
+    for k in code.own(chunk):
+        if copies and code.count([k], "MUFU"):
+            begin = next(s[0] for s in code.stretches if k in s)
+            stored = next(i for i in range(k, chunk[-1]) if code.count([i], "STS"))
+            costs.confidences = stored + 2 - begin
+            counted.update(range(begin, stored + 2))
+    # What is left, and is not a loop of another path, for each of two chunks, and of their halves.
+    rest = set(code.own(chunk))
+    weights = {k: 1 for k in rest}
+    for loop in code.inside(chunk):
+        if code.count(loop, "HMMA"):
+            for k in code.own(loop):
+                weights[k] = 2 * (1 + sum(k in other for other in code.inside(loop)))
+    costs.chunk = sum(weight for k, weight in weights.items() if k not in counted)
+
+
+def count_factor(code: Code, costs: CodeCosts, roots: list[int], factor: range) -> int:
+    # Two blocks of 16 pivots; the last pair's first reciprocal comes later.
+    between = max(range(1, len(roots)), key=lambda k: roots[k] - roots[k - 1])
+    steps = [roots[k + 2] - roots[k] for k in range(0, between - 3, 2)]
+    costs.pivot = sum(steps) / len(steps) / 2
+    # By one warp, from the last of the loops before them; then follows what a tile with at most 16
+    # rows in use takes instead.
+    begin = max(loop[-1] for loop in code.inside(factor) if loop[-1] < roots[0]) + 1
+    turned = next(k for k in range(roots[-1], factor[-1]) if k in code.jumps)
+    end = next(k for k in range(turned, factor[-1]) if code.count([k], "BAR"))
+    costs.invert = turned + 1 - begin - 32 * costs.pivot
+    # A tile takes two turns of the loops over its columns. Around the products' loop lie that over
+    # the tiles to be multiplied, then that over the tiles of a column, then that of looking ahead.
+    inner, products, tiles, ahead = code.loops_with(factor, HMMA=MMA_PER_TILE, F2FP=0, MUFU=0)[:4]
+    costs.update = len(inner) + len(products)
+    costs.subtract = len(tiles) - len(products)
+    costs.column = len(code.own(factor)) - (end - begin) + len(code.own(ahead))
+    turn = code.loops_with(factor, HMMA=MMA_PER_TILE // 2, F2FP=8)[0]
+    costs.panel = len(turn) + len(code.loops_with(factor, HMMA=MMA_PER_TILE // 2, F2FP=24)[0])
+    product, substitution = (
+        code.loops_with(HMMA=8, F2FP=8)[0],
+        code.loops_with(HMMA=16, F2FP=16)[0],
+    )
+    costs.back = len(product)
+    own = code.own(substitution)
+    costs.back_solve = sum(k > product[-1] for k in own)
+    costs.back_column = len(own) - costs.back_solve
+    between = range(factor[-1] + 1, substitution[0])
+    costs.after = len(code.own(between))
+    return substitution[-1] + 1
+
+
+def count_elimination(code: Code, costs: CodeCosts, roots: list[int], row: range) -> int:
+    costs.steps = [b - a for a, b in zip(roots[::2], roots[2::2])]
+    # Back, a shuffle a step.
+    turns = [k for k in range(roots[-1], row[-1]) if code.count([k], "SHFL")][
+        : 2 * len(costs.steps) + 1
+    ]
+    costs.back_step = (turns[-1] - turns[0]) / (len(turns) - 1)
+    costs.after = turns[0] - roots[-1]
+    return turns[-1]
+
+
+def count_after(code: Code, costs: CodeCosts, where: range) -> None:
+    costs.after += len(code.own(where))
+    for k in code.own(where):  # rows that fail are few
+        if code.count([k], "ATOMG", "ATOM"):
+            begin = next(s[0] for s in code.stretches if k in s)
+            stored = next(i for i in range(k, where[-1]) if code.count([i], "STG"))
+            costs.after -= stored + 1 - begin
+    for loop in code.loops_with(where, LDS=2, STG=1, LDG=0):
+        costs.scale = len(loop)
+    for loop in code.loops_with(where, HMMA=8):
+        costs.from_panel = len(loop)
+    for turn in code.loops_with(where, LDG=AHEAD, SHFL=2 * AHEAD)[:1]:
+        costs.again = len(turn)
+        around = [loop for loop in code.inside(where) if turn[0] in loop and loop != turn]
+        costs.again_around = (0,) * (3 - len(around)) + tuple(len(code.own(k)) for k in around)
+        costs.again_halve = len(code.loops_with(where, SHFL=4, LDG=0)[0])
+        for loop in code.loops_with(where, STG=1, LDG=0):
+            for part in code.inside(loop):
+                costs.again_sum = len(code.own(loop)), len(part)
+
+
+def parts_of(kernel: str) -> list[str]:
+    """Fields of CodeCosts that are not 0."""
+    parts = ["before", "diagonal", "gather", "product", "write", "after"]
+    one_tile = kernel.startswith(("SolvePairs", "SolveRowsKernel<1,"))
+    parts += ["steps", "back_step"] if one_tile else ["pivot", "invert", "column", "update"]
+    parts += [] if one_tile else ["subtract", "panel", "back", "back_solve", "back_column"]
+    if ", false, " in kernel.split("float")[0].split("Bfloat16")[0]:  # the long side
+        return [*parts, "chunk", "strip", "confidences", "scale"]
+    parts += ["again", "again_around", "again_halve"]
+    return [*parts, "from_panel"] if "Pairs" in kernel else [*parts, "chunk", "line", "clear"]
 
 
 def code_costs(arch: int) -> dict[str, CodeCosts]:
@@ -144,4 +270,7 @@ def code_costs(arch: int) -> dict[str, CodeCosts]:
             kernel = ledger.plain_name(section.split(":")[0])
             if kernel is not None and kernel.startswith(("SolveRowsKernel", "SolvePairsKernel")):
                 found[kernel] = costs_of(Code(section))
+                missing = [part for part in parts_of(kernel) if not getattr(found[kernel], part)]
+                if missing:
+                    raise ValueError(f"{kernel} for sm_{arch}: no code found for {missing}")
     return found
