@@ -163,7 +163,7 @@ __device__ __forceinline__ bool FinishBlock(float* tile, const float* diagonal, 
   }
   sum += __shfl_xor_sync(kAllLanes, sum, kBlock);
   __syncwarp();
-  rhs[r] = sum * half.inverse;
+  if (lane < kBlock) rhs[r] = sum * half.inverse;
   WriteBlock(row, tile, m, alone, lane);
   __syncwarp();
   return good;
