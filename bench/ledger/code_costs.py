@@ -35,7 +35,7 @@ class CodeCosts:
     confidences: int = 0  # a chunk's, by one warp (long side)
     write: float = 0  # a tile, from its sums to shared memory, or both systems of a pair
     steps: list[int] = field(default_factory=list)  # of two pivots, where systems are one tile
-    back_step: int = 0  # of the substitution there
+    back_step: float = 0  # of the substitution there
     pivot: float = 0  # of a tile's elimination in larger systems
     invert: float = 0  # what the inverse of a tile on the diagonal takes beside its pivots
     column: int = 0  # of each warp, for a column of tiles beside what is counted here

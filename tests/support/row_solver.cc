@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "kernels/linalg/round_to_bfloat16.h"
-#include "tests/support/oracles.h"
 #include "tests/support/random_data.h"
 
 namespace penchant::testing {
@@ -25,6 +24,7 @@ FixedTable::FixedTable(Context& context, Matrix host)
   context.Synchronize();
   table = on_device.Download(context);
   eigenvalues = Download(context, basis.eigenvalues);
+  gram = oracle::Gram(oracle::FromView(table.view()));
 }
 
 FixedSide FixedTable::side() {
@@ -56,6 +56,8 @@ Solved Solve(Context& context, const AlsObjective& objective, FixedTable& fixed,
   return Solve(context, objective, fixed, rows, RandomMatrix(rows.rows, fixed.table.cols(), 77));
 }
 
+namespace {
+
 double RelativeError(const float* got, const std::vector<double>& wanted) {
   double error = 0, norm = 0;
   for (size_t k = 0; k < wanted.size(); ++k) {
@@ -66,15 +68,23 @@ double RelativeError(const float* got, const std::vector<double>& wanted) {
   return std::isnan(relative) ? std::numeric_limits<double>::infinity() : relative;
 }
 
+}  // namespace
+
+std::vector<double> RelativeErrors(const AlsObjective& objective, const FixedTable& fixed,
+                                   const CsrView& rows, const Matrix& out) {
+  const oracle::Table table = oracle::FromView(fixed.table.view());
+  std::vector<double> errors;
+  for (int64_t i = 0; i < rows.rows; ++i) {
+    errors.push_back(
+        RelativeError(out.row(i), oracle::AlsRow(objective, table, fixed.gram, rows, i)));
+  }
+  return errors;
+}
+
 double WorstError(const AlsObjective& objective, const FixedTable& fixed, const CsrView& rows,
                   const Matrix& out) {
-  const oracle::Table table = oracle::FromView(fixed.table.view());
-  double worst = 0;
-  for (int64_t i = 0; i < rows.rows; ++i) {
-    const std::vector<double> wanted = oracle::AlsRow(objective, table, rows, i);
-    worst = std::max(worst, RelativeError(out.row(i), wanted));
-  }
-  return worst;
+  const std::vector<double> errors = RelativeErrors(objective, fixed, rows, out);
+  return errors.empty() ? 0.0 : *std::max_element(errors.begin(), errors.end());
 }
 
 }  // namespace penchant::testing

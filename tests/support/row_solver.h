@@ -7,6 +7,7 @@
 
 #include "kernels/als/solve_rows.h"
 #include "kernels/linalg/eigenbasis.h"
+#include "tests/support/oracles.h"
 
 namespace penchant::testing {
 
@@ -18,7 +19,7 @@ struct FixedTable {
   FixedTable(Context& context, Matrix host);
   FixedSide side();
   FixedSide on_host() const { return {table.view(), eigenvalues.data()}; }
-  // Rounds both to bfloat16.
+  // Rounds both to bfloat16; their Gram matrix stays that of the unrounded.
   void Round(Context& context);
 
   DeviceMatrix on_device;
@@ -26,6 +27,7 @@ struct FixedTable {
   Eigenbasis basis;
   Matrix table;  // rotated
   std::vector<double> eigenvalues;
+  oracle::Table gram;
 };
 
 struct Solved {
@@ -39,9 +41,11 @@ Solved Solve(Context& context, const AlsObjective& objective, FixedTable& fixed,
 Solved Solve(Context& context, const AlsObjective& objective, FixedTable& fixed,
              const CsrView& rows);
 
-// ||got - wanted|| / ||wanted||; infinite where anything is NaN.
-double RelativeError(const float* got, const std::vector<double>& wanted);
-// The worst of the solved rows', against the oracle's.
+// ||got - wanted|| / ||wanted|| of each solved row, against the oracle's; infinite where anything
+// is NaN.
+std::vector<double> RelativeErrors(const AlsObjective& objective, const FixedTable& fixed,
+                                   const CsrView& rows, const Matrix& out);
+// The worst of them.
 double WorstError(const AlsObjective& objective, const FixedTable& fixed, const CsrView& rows,
                   const Matrix& out);
 
