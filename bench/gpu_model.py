@@ -23,7 +23,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bench" / "ledger"))
 import ledger  # noqa: E402
-from code_costs import AHEAD, MMA_PER_TILE, CodeCosts, code_costs  # noqa: E402
+from code_costs import AHEAD, MMA_ON_DIAGONAL, MMA_PER_TILE, CodeCosts, code_costs  # noqa: E402
 
 GPUS = {
     # bytes/s of HBM and L2, L2 bytes, multiprocessors, clock, multiply-adds of mma.sync in TF32 a
@@ -91,6 +91,7 @@ class RowShape:
     short: bool
     pair: bool  # two rows a warp, whose systems share a tile
     blocks: int  # tiles a side
+    low: float  # share of the rows whose last tile has at most 16 rows in use
     n: float  # observations
     lines: float  # of them, as they are gathered
     factors: int
@@ -139,40 +140,52 @@ def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float
         wavefronts = (used * (7.5 - row.pair * 2) + (16 if row.pair else 32)) / row.rows
         return 0, instructions, wavefronts, used * (step + SHARED_CYCLES + 2 * FFMA_CYCLES)
     below = blocks * (blocks - 1) / 2
-    updates = sum((blocks - j) * j for j in range(blocks))
-    writes = below + (blocks - 1) * (blocks - 2) / 2
+    halves = 2 * below - row.low * (blocks - 1)
+    # Updates of tiles below the diagonal, and of those on it; of them in the last row of tiles; and
+    # how often their sums are written.
+    on = below
+    updates = sum((blocks - j) * j for j in range(blocks)) - on, on
+    last = row.low * sum(range(blocks - 1)), row.low * (blocks - 1)
+    on = max(0, 2 * blocks - 3)
+    writes = below + (blocks - 1) * (blocks - 2) / 2 - on, on
     # A tile with at most 16 rows in use has half of it inverted.
     inverted = sum(1.0 if used - 32 * j > 16 else 0.5 for j in range(blocks))
     instructions = (
         used * code.pivot
         + inverted * code.invert
         + warps * blocks * (code.column + code.back_column)
-        + updates * code.update
-        + writes * code.subtract
-        + 2 * below * code.panel
+        + sum(n * cost for n, cost in zip(updates, code.update))
+        - sum(n * (a - b) for n, a, b in zip(last, code.update, code.update_low))
+        + sum(n * cost for n, cost in zip(writes, code.subtract))
+        + halves * code.panel
         + below * code.back
         + blocks * code.back_solve
     )
     wavefronts = (
         used * 5
         + inverted * INVERT_WAVEFRONTS
-        + updates * 2 * 8 * 4  # ldmatrix
-        + writes * 2 * 16 * 2  # pairs of floats, read and written
-        + 2 * below * (2 * (4 * 4 + 4 * 2) + 24)
+        + sum(updates) * 2 * 8 * 4  # ldmatrix
+        + (writes[0] * 16 + writes[1] * 12) * 2 * 2  # pairs of floats, read and written
+        + halves * (2 * (4 * 4 + 4 * 2) + 24)
         + (below + blocks) * (8 * 4 + 8)
     )
     # Warp 0 finishes a diagonal tile and inverts it; meanwhile the others work ahead.
     chain = 0.0
     for j in range(blocks):
         left = blocks - 1 - j
-        own = (code.update + code.subtract) * CYCLES if j > 0 else 0
-        ahead = math.ceil(left / (warps - 1)) * (j * code.update + code.subtract) * CYCLES
+        own = (code.update[1] + code.subtract[1]) * CYCLES if j > 0 else 0
+        ahead = math.ceil(left / (warps - 1)) * (j * code.update[0] + code.subtract[0]) * CYCLES
         inverse = used / blocks * step + inverted / blocks * code.invert * CYCLES
         chain += own + max(inverse, ahead if j > 0 else 0)
-        chain += math.ceil(2 * left / warps) * code.panel * CYCLES
+        turns = math.ceil(2 * left / warps)
+        if left > 0 and turns > math.ceil((2 * left - 1) / warps):
+            turns -= row.low
+        chain += turns * code.panel * CYCLES
     chain += ((blocks - 1) * code.back + blocks * code.back_solve) * CYCLES
     chain += blocks * (code.column + code.back_column) * CYCLES
-    mma = (updates + below) * 2 * MMA_PER_TILE + (below + blocks) * 8
+    mma = 2 * (updates[0] - last[0] / 2) * MMA_PER_TILE
+    mma += 2 * (updates[1] - last[1] * 2 / 3) * MMA_ON_DIAGONAL
+    mma += halves * MMA_PER_TILE + (below + blocks) * 8
     return mma, instructions, wavefronts, chain
 
 
@@ -226,7 +239,10 @@ def operand_loads(blocks: int, tiles_a_warp: int) -> int:
 def row_cost(row: RowShape, code: CodeCosts, element: str, ffma: int) -> RowCost:
     blocks, warps, factors = row.blocks, row.warps, row.factors
     steps = row.contraction / 16
-    mma = steps * (6 if row.pair else 18 * blocks + MMA_PER_TILE * blocks * (blocks - 1) / 2)
+    # A last tile row that is half empty is spared half of its products, and more on the diagonal.
+    products = MMA_ON_DIAGONAL * blocks + MMA_PER_TILE * blocks * (blocks - 1) / 2
+    products -= 12 * row.low * blocks
+    mma = steps * (6 if row.pair else products)
     loads = steps * (2 if row.pair else operand_loads(blocks, TILES_A_WARP[warps]))
     eights = (row.lines if row.short else row.contraction) * factors / 8 / 32  # a lane
     # As many warps as there are eight lines share a strip of 32 columns, in powers of two.
@@ -321,6 +337,7 @@ def model(gpu, users, items, num_users, num_items, factors, element, shapes, rec
                     short=short,
                     pair=pair,
                     blocks=math.ceil(mean_order / 32),
+                    low=float((np.ceil(own / 16) % 2).mean()) if short and order > 32 else 0.0,
                     n=mean,
                     lines=float(np.ceil(own / 8).mean() * 8),
                     factors=factors,

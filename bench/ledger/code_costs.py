@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import ledger
 
-MMA_PER_TILE = 24  # of one 32 x 32 x 16 product of split halves; on the diagonal 18
+MMA_PER_TILE, MMA_ON_DIAGONAL = 24, 18  # of one 32 x 32 x 16 product of split halves
 AHEAD = 8  # observations that are gathered once more, on their way together
 # Ways to form a tile and to write it, by the mma of a kernel's code: where systems are one tile, or
 # two of half its order; where two warps have three, and where each of a warp's three may lie on the
@@ -39,8 +39,10 @@ class CodeCosts:
     pivot: float = 0  # of a tile's elimination in larger systems
     invert: float = 0  # what the inverse of a tile on the diagonal takes beside its pivots
     column: int = 0  # of each warp, for a column of tiles beside what is counted here
-    update: int = 0  # the product of two of the factor's tiles
-    subtract: int = 0  # what writing such products' sum takes beside them
+    # Of a tile below the diagonal, and of one on it:
+    update: tuple[int, int] = (0, 0)  # a product of two of the factor's tiles
+    update_low: tuple[int, int] = (0, 0)  # the same where the lower half is empty
+    subtract: tuple[int, int] = (0, 0)  # what writing such products' sum takes beside them
     panel: int = 0  # half a tile below the diagonal: times the inverse, split, off the rhs
     back: int = 0  # a tile's product with a part of the solution
     back_solve: int = 0  # the same of a tile on the diagonal, by one warp
@@ -194,11 +196,28 @@ def count_factor(code: Code, costs: CodeCosts, roots: list[int], factor: range) 
     turned = next(k for k in range(roots[-1], factor[-1]) if k in code.jumps)
     end = next(k for k in range(turned, factor[-1]) if code.count([k], "BAR"))
     costs.invert = turned + 1 - begin - 32 * costs.pivot
-    # A tile takes two turns of the loops over its columns. Around the products' loop lie that over
-    # the tiles to be multiplied, then that over the tiles of a column, then that of looking ahead.
-    inner, products, tiles, ahead = code.loops_with(factor, HMMA=MMA_PER_TILE, F2FP=0, MUFU=0)[:4]
-    costs.update = len(inner) + len(products)
-    costs.subtract = len(tiles) - len(products)
+    # A tile takes two turns of the loop over its columns, which lies in that over the tiles to be
+    # multiplied; then come that over the tiles of a column, and that of looking ahead.
+    kinds = [
+        code.loops_with(factor, HMMA=mma, F2FP=0, MUFU=0)[:2]
+        for mma in (MMA_PER_TILE, MMA_ON_DIAGONAL)
+    ]
+    tiles, ahead = code.loops_with(
+        factor, HMMA=MMA_PER_TILE + MMA_ON_DIAGONAL, F2FP=0, MUFU=0
+    )[:2]
+    costs.update = tuple(len(inner) + len(products) for inner, products in kinds)
+    # Of what multiplies, above and below, the larger part is below.
+    costs.update_low = tuple(
+        len(inner) + len(products) - 2 * max(len(s) for s in code.stretches if s[0] in inner)
+        for inner, products in kinds
+    )
+    # Pairs of floats are read and written: a fourth fewer on the diagonal.
+    stretches = [s for s in code.stretches if s[0] in tiles and s[-1] in tiles]
+    written = [
+        next(len(s) for s in stretches if code.count(s, "STS", "STG") == pairs) for pairs in (16, 12)
+    ]
+    around = len(tiles) - sum(len(products) for _, products in kinds) - sum(written)
+    costs.subtract = tuple(around + own for own in written)
     costs.column = len(code.own(factor)) - (end - begin) + len(code.own(ahead))
     turn = code.loops_with(factor, HMMA=MMA_PER_TILE // 2, F2FP=8)[0]
     costs.panel = len(turn) + len(code.loops_with(factor, HMMA=MMA_PER_TILE // 2, F2FP=24)[0])

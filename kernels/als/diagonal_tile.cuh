@@ -231,7 +231,7 @@ __device__ __forceinline__ bool InvertDiagonalTile(float* tile, const float* dia
 #pragma unroll
     for (int e = 0; e < 2; ++e) {
       const float scale = scales.factor.inverse;
-      WriteHalves(tile, (place ^ c * 4) + (2 + e) * kEightRows,
+      WriteHalves(tile + (2 + e) * kEightRows, place ^ c * 4,
                   {corner[c][2 * e] * scale, corner[c][2 * e + 1] * scale});
     }
   }

@@ -71,12 +71,6 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
   using Strips = Strips<kDepth, kShort>;
   constexpr int kFloat = sizeof(float);
   const int line = Strips::Line(layout.padded_factors);
-  const int lane = LaneIndex();
-  // Where this lane's row of a fragment's matrices lies; rows of the system stand side by side
-  // in a line on the long side.
-  const int by_eights = (lane % 8 + lane / 16 * 8) * line + lane / 8 % 2 * 4;
-  const int by_sixteens = lane % 16 * line + lane / 16 * 4;
-  const int left = kShort ? by_sixteens : by_eights, right = kShort ? by_eights : by_sixteens;
   // More tiles than the block's registers hold are formed in turns, each with a gather of its own.
   const int end = kInTurns ? num_tiles : 1;
   for (int first = 0; first < end; first += kWarps * kUnits) {
@@ -87,6 +81,12 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
     OwnTiles<kWarps, kUnits> own(first, num_tiles);
     ForEachChunk<kWarps, kDepth, kShort, Element>(p, row, layout, w, [&](int slot) {
       const SharedAddress stage = SharedAddressOf(w.stages + slot * layout.stage);
+      // Where this lane's row of a fragment's matrices lies; rows of the system stand side by side
+      // in a line on the long side.
+      const int lane = LaneIndex();  // asked anew: or places stay in registers while rows arrive
+      const int by_eights = (lane % 8 + lane / 16 * 8) * line + lane / 8 % 2 * 4;
+      const int by_sixteens = lane % 16 * line + lane / 16 * 4;
+      const int left = kShort ? by_sixteens : by_eights, right = kShort ? by_eights : by_sixteens;
       const auto fragment = [&](int k, int block, int lane_row, int m) {
         const int tile = kTile * (kShort ? line : 1);
         const int offset = kShort ? m * 16 * line + k / 2 : k * line + m * 8;
@@ -96,19 +96,24 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
       if constexpr (kWarps == 1) {  // whose only tile leaves registers for two steps
         const HalfFragment above[] = {fragment(0, 0, left, 0), fragment(16, 0, left, 0)};
         const HalfFragment below[] = {fragment(0, 0, left, 1), fragment(16, 0, left, 1)};
-        MultiplySame(above, below, sums[0]);
+        MultiplySame(true, above, below, sums[0]);
       } else {
 #pragma unroll(kUnits == 3 ? 2 : 1)
         for (int k = 0; k < kDepth; k += 16) {
-          HalfFragment above, below;
+          HalfFragment above[1], below[1];
           own.ForEach([&](int u, int i, int j, bool same_row) {
+            const bool tall = !kShort || row.count > i * kTile + kTile / 2;
             if (!same_row) {
-              above = fragment(k, i, left, 0);
-              below = fragment(k, i, left, 1);
+              above[0] = fragment(k, i, left, 0);
+              if (tall) below[0] = fragment(k, i, left, 1);
             }
-            MultiplyFragments(
-                own.Wanted(u, i, j), above, below, [&](int m) { return fragment(k, j, right, m); },
-                sums[u]);
+            if (own.Wanted(u, i, j) == TilePart::kLower) {
+              MultiplySame(tall, above, below, sums[u]);
+            } else {
+              MultiplyFragments<TilePart::kAll>(
+                  tall, above[0], below[0], [&](int m) { return fragment(k, j, right, m); },
+                  sums[u]);
+            }
           });
         }
       }

@@ -30,6 +30,7 @@ __device__ __forceinline__ void GatherLines(const RowProblem& p, unsigned own_id
   const int four = lane % 8 * 4, lane_line = lane / 8 % 2 * 4 + lane / 16;
   const int line = Strips::Line(layout.padded_factors);
   const unsigned stride_bytes = p.stride * static_cast<unsigned>(sizeof(Element));
+  // Without a second chunk the first columns are loaded once more, as conditions cost registers.
   const bool two = (c + 1) * Strips::kWidth < layout.padded_factors;
   float* to = w.stages + SlotOf(layout, c) * layout.stage + lane_line * line + four / 2;
   const char* from[2];
@@ -53,7 +54,7 @@ __device__ __forceinline__ void GatherLines(const RowProblem& p, unsigned own_id
         for (int i = 0; i < 2; ++i) {
           const char* at = RowAt(from[i], id, stride_bytes);
           if (i == 1) ComputeAnew(at);
-          if (i == 0 || two) fours[g][t][i] = *reinterpret_cast<const Four<Element>*>(at);
+          fours[g][t][i] = *reinterpret_cast<const Four<Element>*>(at);
         }
       }
     }

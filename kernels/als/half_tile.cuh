@@ -12,7 +12,7 @@
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
 // The word with the highs of two neighbouring columns. That with their lows is at place ^ kToLows;
-// eight rows on lies the same, kEightRows further.
+// eight rows on lies the same, kEightRows further; other eights of columns, c on, at place ^ 4 c.
 __device__ __forceinline__ int HalvesPlace(int row, int column) {
   return row * kTile + (column >> 3 ^ (row & 7)) * 4 + ((column & 7) >> 1);
 }
@@ -72,15 +72,15 @@ __device__ __forceinline__ HalfFragment ReadHalvesTransposed(const float* tile, 
   return fragment;
 }
 
-// sum += a b'.
-template <bool kInShared>
-__device__ __forceinline__ void MultiplyHalfTiles(const float* a, const float* b, int lane,
-                                                  TileSum& sum) {
+// sum += a b', what of it is wanted and not zero (MultiplyFragments).
+template <bool kInShared, TilePart kWanted>
+__device__ __forceinline__ void MultiplyHalfTiles(bool tall, const float* a, const float* b,
+                                                  int lane, TileSum& sum) {
   // Not unrolled: a step's fragments fill the registers, and other warps hide its latency.
 #pragma unroll 1
   for (int k = 0; k < kTile; k += 16) {
-    MultiplyFragments(
-        TilePart::kAll, ReadHalves<kInShared, true>(a, k, 0, lane),
+    MultiplyFragments<kWanted>(
+        tall, ReadHalves<kInShared, true>(a, k, 0, lane),
         ReadHalves<kInShared, true>(a, k, 1, lane),
         [&](int m) { return ReadHalves<kInShared, false>(b, k, m, lane); }, sum);
   }
@@ -157,11 +157,11 @@ __device__ __forceinline__ float TransposedTimesVector(const float* tile, const 
 }
 
 // Stores two neighbouring columns, scaled for halves.
-__device__ __forceinline__ void WriteHalves(float* tile, int place, float2 pair) {
+__device__ __forceinline__ void WriteHalves(float* rows, int place, float2 pair) {
   uint32_t high, low;
   SplitPair(pair.x, pair.y, high, low);
-  tile[place] = __uint_as_float(high);
-  tile[place ^ kToLows] = __uint_as_float(low);
+  rows[place] = __uint_as_float(high);
+  rows[place ^ kToLows] = __uint_as_float(low);
 }
 
 }  // namespace penchant::PENCHANT_CUDA_NAMESPACE

@@ -14,29 +14,32 @@
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
-// Writes a tile of the system: the sum, with scale(row, column, pair) of each two elements, and the
-// identity. Of a tile on the diagonal, what is not formed mirrors what is.
-template <bool kDiagonal, typename Scale>
+// Writes a tile of the system: the sum, scaled, and the identity. By eights, the lane's rows are
+// scaled by rows[r], its pairs of columns by columns(c). Of a tile on the diagonal, what is not
+// formed can mirror what is.
+template <bool kDiagonal, bool kMirrored, typename Columns>
 __device__ __forceinline__ void WriteTile(const TileSystem& s, int i, int j, const TileSum& sum,
-                                          Scale scale) {
+                                          const float (&rows)[4], Columns columns) {
   const int lane = LaneIndex(), row = lane / 4, column = lane % 4 * 2;
-  float* tile = s.tiles + TileIndex(i, j) * kTileFloats;
+  const int place = TileOffset(i, j) + TilePlace(row, column);
+  const int turned[2] = {TileOffset(i, j) + TilePlace(column, row),
+                         TileOffset(i, j) + TilePlace(column + 1, row)};
 #pragma unroll
-  for (int r = 0; r < 4; ++r) {
+  for (int c = 0; c < 4; ++c) {
+    const float2 scale = columns(c);
 #pragma unroll
-    for (int c = 0; c < 4; ++c) {
-      if (kDiagonal && r < 2 && c >= 2) continue;
+    for (int r = kDiagonal ? c / 2 * 2 : 0; r < 4; ++r) {
       const float* pair = &sum.part[r / 2][c][r % 2 * 2];
-      float2 value = scale(r * 8 + row, c * 8 + column, float2{pair[0], pair[1]});
+      float2 value = {pair[0] * rows[r] * scale.x, pair[1] * rows[r] * scale.y};
       if (kDiagonal && r == c) {
         float* diagonal = s.diagonal + i * kTile + r * 8 + row;
         if (row == column) *diagonal = value.x += 1.0f;
         if (row == column + 1) *diagonal = value.y += 1.0f;
       }
-      *reinterpret_cast<float2*>(tile + TilePlace(row, c * 8 + column) + r * kEightRows) = value;
-      if (kDiagonal && r >= 2 && c < 2) {
-        tile[TilePlace(c * 8 + column, r * 8 + row)] = value.x;
-        tile[TilePlace(c * 8 + column + 1, r * 8 + row)] = value.y;
+      *reinterpret_cast<float2*>(s.tiles + (place ^ c * 8) + r * kEightRows) = value;
+      if (kMirrored && r >= 2 && c < 2) {
+        s.tiles[(turned[0] ^ r * 8) + c * kEightRows] = value.x;
+        s.tiles[(turned[1] ^ r * 8) + c * kEightRows] = value.y;
       }
     }
   }
@@ -112,8 +115,8 @@ __device__ __forceinline__ void SumChunks(const ChunkSums& chunks, int k, const 
     Clear(sum);
 #pragma unroll 1
     for (int chunk = first; chunk < last; ++chunk) {
-      const float* raw = chunks.sums + chunk * chunks.stride + tile * kTileFloats;
-      ForEachPair(sum, lane, [&](int place, float* pair) {
+      const float* raw = chunks.sums + chunk * chunks.stride;
+      ForEachPair<TilePart::kAll>(sum, tile * kTileFloats, lane, [&](int place, float* pair) {
         const float2 part = *reinterpret_cast<const float2*>(raw + place);
         pair[0] += part.x;
         pair[1] += part.y;
@@ -163,17 +166,21 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     }
     PrepareRow<kWarps, kShort>(p, observations, row, order, layout, w);
     const auto write = [&](int i, int j, const TileSum& sum) {
-      const float square = kShort ? 1.0f : w.half->inverse * w.half->inverse;
-      const auto scale = [&](int r, int c, float2 raw) -> float2 {
-        if constexpr (!kShort) return {raw.x * square, raw.y * square};
-        const float own = w.scale[i * kTile + r];
-        const float2 other = *reinterpret_cast<const float2*>(w.scale + j * kTile + c);
-        return {raw.x * own * other.x, raw.y * own * other.y};
+      const int lane = LaneIndex();
+      float rows[4];
+#pragma unroll
+      for (int r = 0; r < 4; ++r) {
+        rows[r] =
+            kShort ? w.scale[i * kTile + r * 8 + lane / 4] : w.half->inverse * w.half->inverse;
+      }
+      const auto columns = [&](int c) -> float2 {
+        if constexpr (!kShort) return {1.0f, 1.0f};
+        return *reinterpret_cast<const float2*>(w.scale + j * kTile + c * 8 + lane % 4 * 2);
       };
       if (kWarps == 1 || i == j) {
-        WriteTile<true>(system, i, j, sum, scale);
+        WriteTile<true, kWarps == 1>(system, i, j, sum, rows, columns);
       } else {
-        WriteTile<false>(system, i, j, sum, scale);
+        WriteTile<false, false>(system, i, j, sum, rows, columns);
       }
     };
     if (!kShort && chunks.chunk_begin != nullptr) {
@@ -217,10 +224,10 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     float* sums = chunks.sums + k * chunks.stride;
     FormTiles<kWarps, kUnits, kDepth, false, Element, kDepth == 16>(
         p, observations, layout, w, order, [&](int i, int j, const TileSum& sum) {
-          ForEachPair(sum, LaneIndex(), [&](int place, const float* pair) {
-            float* tile = sums + TileIndex(i, j) * kTileFloats;
-            *reinterpret_cast<float2*>(tile + place) = {pair[0], pair[1]};
-          });
+          ForEachPair<TilePart::kAll>(
+              sum, TileOffset(i, j), LaneIndex(), [&](int place, const float* pair) {
+                *reinterpret_cast<float2*>(sums + place) = {pair[0], pair[1]};
+              });
         });
 #pragma unroll 1
     for (int e = threadIdx.x; e < order; e += kWarps * kWarpSize) {

@@ -10,7 +10,7 @@ namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
 // A system in the block's hands. Tiles lie in shared or global memory, the rest in shared memory.
 struct TileSystem {
-  float* tiles;       // lower tiles (i, j) at TileIndex(i, j) * kTileFloats
+  float* tiles;       // lower tiles (i, j) at TileOffset(i, j)
   float* rhs;         // in: the right-hand side; out: the solution
   float* diagonal;    // the diagonal entries, as they were before the factorisation
   float* pivot_rows;  // kPivotScratch floats of scratch
@@ -18,24 +18,24 @@ struct TileSystem {
   int used;           // rows in use; those beyond are the identity's
   int blocks;         // tiles a side
 
-  __device__ float* tile(int i, int j) const { return tiles + TileIndex(i, j) * kTileFloats; }
+  __device__ float* tile(int i, int j) const { return tiles + TileOffset(i, j); }
 };
 
 // Takes the products of the factor's columns [first, end) off tile (i, j), by one warp.
-template <bool kInShared>
+template <bool kInShared, TilePart kWanted>
 __device__ __forceinline__ void SubtractProducts(const TileSystem& s, int i, int j, int first,
                                                  int end, float largest) {
   const int lane = LaneIndex();  // asked anew: or places stay in registers while tiles are inverted
   TileSum sum;
   Clear(sum);
   for (int k = first; k < end; ++k) {
-    MultiplyHalfTiles<kInShared>(s.tile(i, k), s.tile(j, k), lane, sum);
+    MultiplyHalfTiles<kInShared, kWanted>(s.used > i * kTile + kTile / 2, s.tile(i, k),
+                                          s.tile(j, k), lane, sum);
   }
-  float* tile = s.tile(i, j);
   const TileScales scales = ScalesFor(largest);
   const float scale = scales.factor.inverse * scales.factor.inverse;
-  ForEachPair(sum, lane, [&](int place, const float* pair) {
-    auto* to = reinterpret_cast<float2*>(tile + place);
+  ForEachPair<kWanted>(sum, TileOffset(i, j), lane, [&](int place, const float* pair) {
+    auto* to = reinterpret_cast<float2*>(s.tiles + place);
     const float2 old = *to;
     *to = {old.x - pair[0] * scale, old.y - pair[1] * scale};
   });
@@ -47,21 +47,21 @@ template <bool kInShared>
 __device__ __forceinline__ void FinishRows(const TileSystem& s, int i, int j, int m,
                                            float largest) {
   const int lane = LaneIndex();
-  float* tile = s.tile(i, j);
   const TileScales scales = ScalesFor(largest);
   float sum[4][4] = {};
-  SplitAndMultiply<kInShared>(tile, m, scales.entry.scale, s.tile(j, j), lane, sum);
+  SplitAndMultiply<kInShared>(s.tile(i, j), m, scales.entry.scale, s.tile(j, j), lane, sum);
   __syncwarp();
   const float scale = scales.entry.inverse * scales.inverse.inverse * scales.factor.scale;
+  const int column = lane % 4 * 2;
+  const int place = TileOffset(i, j) + 2 * m * kEightRows + HalvesPlace(lane / 4, column);
   float taken[2] = {};  // by the eights of rows
 #pragma unroll
   for (int c = 0; c < 4; ++c) {
-    const int column = c * 8 + lane % 4 * 2, place = HalvesPlace(lane / 4, column);
-    const float2 solved = *reinterpret_cast<const float2*>(s.rhs + j * kTile + column);
+    const float2 solved = *reinterpret_cast<const float2*>(s.rhs + j * kTile + c * 8 + column);
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       const float2 scaled = {sum[c][2 * r] * scale, sum[c][2 * r + 1] * scale};
-      WriteHalves(tile, place + (2 * m + r) * kEightRows, scaled);
+      WriteHalves(s.tiles + r * kEightRows, place ^ c * 4, scaled);
       taken[r] += scaled.x * solved.x + scaled.y * solved.y;
     }
   }
@@ -86,7 +86,12 @@ __device__ __forceinline__ float Factor(const TileSystem& s) {
 #pragma unroll 1
     for (int ahead = 0; ahead < 2; ++ahead) {
       for (int i = j + warp; j > 0 && i < s.blocks; i += kWarps - ahead) {
-        SubtractProducts<kInShared>(s, i, j + ahead, ahead == 0 ? j - 1 : 0, j, largest);
+        const int column = j + ahead, first = ahead == 0 ? j - 1 : 0;
+        if (i == column) {
+          SubtractProducts<kInShared, TilePart::kLower>(s, i, column, first, j, largest);
+        } else {
+          SubtractProducts<kInShared, TilePart::kAll>(s, i, column, first, j, largest);
+        }
       }
       if (warp == 0) {
         __syncwarp();
@@ -98,7 +103,9 @@ __device__ __forceinline__ float Factor(const TileSystem& s) {
       }
     }
     __syncthreads();
-    for (int half = WarpIndex(); half < 2 * (s.blocks - 1 - j); half += kWarps) {
+    const int halves_in_use =
+        (s.used + kTile / 2 - 1) / (kTile / 2) - 2 * (j + 1);  // the rest is zero
+    for (int half = WarpIndex(); half < halves_in_use; half += kWarps) {
       FinishRows<kInShared>(s, j + 1 + half / 2, j, half % 2, largest);
     }
     __syncthreads();

@@ -25,7 +25,7 @@ inline constexpr int kTileFloats = kTile * kTile;
 
 // Where a tile's element lies in memory. Rows are twisted, each eight as eight fours of columns can
 // be: so fours of columns of eight rows have all banks, and pairs of columns as mma holds them too.
-// Eight rows on lies the same, kEightRows further.
+// Eight rows on lies the same, kEightRows further; other eights of columns, c on, at place ^ 8 c.
 __device__ __forceinline__ int TilePlace(int row, int column) {
   return row * kTile + (column ^ ((row & 3) * 8 + (row & 4)));
 }
@@ -34,6 +34,7 @@ inline constexpr int kEightRows = 8 * kTile;
 
 __host__ __device__ constexpr int NumTiles(int blocks) { return blocks * (blocks + 1) / 2; }
 __host__ __device__ constexpr int TileIndex(int i, int j) { return i * (i + 1) / 2 + j; }
+__host__ __device__ constexpr int TileOffset(int i, int j) { return TileIndex(i, j) * kTileFloats; }
 
 // The row block of lower tile `index`.
 __device__ __forceinline__ int TileRow(int index) {
@@ -41,6 +42,12 @@ __device__ __forceinline__ int TileRow(int index) {
   while (TileIndex(i + 1, 0) <= index) ++i;
   return i;
 }
+
+// What of a tile is wanted.
+enum class TilePart {
+  kAll,
+  kLower,  // of a tile on the diagonal, without the 16 x 16 right above
+};
 
 // One tile's sums, spread over a warp as mma leaves them.
 struct TileSum {
@@ -59,15 +66,15 @@ __device__ __forceinline__ void Clear(TileSum& sum) {
 }
 
 // Calls visit(place in memory, pair) for the elements that this lane holds: two side by side in
-// each 8 x 8 block.
-template <typename Sum, typename Visit>
-__device__ __forceinline__ void ForEachPair(Sum& sum, int lane, Visit visit) {
+// each 8 x 8 block. The tile begins at `offset`, a multiple of its size.
+template <TilePart kWanted, typename Sum, typename Visit>
+__device__ __forceinline__ void ForEachPair(Sum& sum, int offset, int lane, Visit visit) {
+  const int place = offset + TilePlace(lane / 4, lane % 4 * 2);
 #pragma unroll
   for (int c = 0; c < 4; ++c) {
-    const int place = TilePlace(lane / 4, c * 8 + lane % 4 * 2);
 #pragma unroll
-    for (int r = 0; r < 4; ++r) {
-      visit(place + r * kEightRows, &sum.part[r / 2][c][r % 2 * 2]);
+    for (int r = kWanted == TilePart::kLower ? c / 2 * 2 : 0; r < 4; ++r) {
+      visit((place ^ c * 8) + r * kEightRows, &sum.part[r / 2][c][r % 2 * 2]);
     }
   }
 }
@@ -170,12 +177,6 @@ __device__ __forceinline__ HalfFragment SplitSum(const float (&sum)[2][4], float
   return fragment;
 }
 
-// What of a tile is wanted.
-enum class TilePart {
-  kAll,
-  kLower,  // of a tile on the diagonal, without the 16 x 16 right above
-};
-
 // The same piece as the other operand.
 __device__ __forceinline__ HalfFragment AsRight(const HalfFragment& left) {
   return {{left.high[0], left.high[2], left.high[1], left.high[3]},
@@ -183,15 +184,16 @@ __device__ __forceinline__ HalfFragment AsRight(const HalfFragment& left) {
 }
 
 // sum += 16 kSteps columns of 32 rows, above and below, times the same rows transposed, but for the
-// 16 x 16 right above.
+// 16 x 16 right above. Where the tile is not `tall`, all below is zero.
 template <int kSteps>
-__device__ __forceinline__ void MultiplySame(const HalfFragment (&above)[kSteps],
+__device__ __forceinline__ void MultiplySame(bool tall, const HalfFragment (&above)[kSteps],
                                              const HalfFragment (&below)[kSteps], TileSum& sum) {
   HalfFragment right[kSteps];
 #pragma unroll
   for (int k = 0; k < kSteps; ++k) right[k] = AsRight(above[k]);
   MultiplyAdd<0>(above, right, sum.part[0][0]);
   MultiplyAdd<1>(above, right, sum.part[0][1]);
+  if (!tall) return;
   MultiplyAdd<0>(below, right, sum.part[1][0]);
   MultiplyAdd<1>(below, right, sum.part[1][1]);
 #pragma unroll
@@ -201,30 +203,21 @@ __device__ __forceinline__ void MultiplySame(const HalfFragment (&above)[kSteps]
 }
 
 // sum += 16 columns of 32 rows, above and below, times those of others, transposed, where right(i)
-// gives the fragment of rows [16 i, 16 i + 16). On the diagonal both are of the same rows.
-template <typename Right>
-__device__ __forceinline__ void MultiplyFragments(TilePart wanted, const HalfFragment& above,
+// gives the fragment of rows [16 i, 16 i + 16). Where the tile is not `tall`, all below is zero.
+template <TilePart kWanted, typename Right>
+__device__ __forceinline__ void MultiplyFragments(bool tall, const HalfFragment& above,
                                                   const HalfFragment& below, Right right,
                                                   TileSum& sum) {
-  if (wanted != TilePart::kAll) {
-    const HalfFragment first = AsRight(above);
-    MultiplyAdd<0>(above, first, sum.part[0][0]);
-    MultiplyAdd<1>(above, first, sum.part[0][1]);
-    const HalfFragment second = AsRight(below);
-    MultiplyAdd<0>(below, first, sum.part[1][0]);
-    MultiplyAdd<1>(below, first, sum.part[1][1]);
-    MultiplyAdd<0>(below, second, sum.part[1][2]);
-    MultiplyAdd<1>(below, second, sum.part[1][3]);
-    return;
-  }
-  const HalfFragment first = right(0);
+  const HalfFragment first = right(0), second = right(1);
   MultiplyAdd<0>(above, first, sum.part[0][0]);
   MultiplyAdd<1>(above, first, sum.part[0][1]);
+  if (kWanted == TilePart::kAll) {
+    MultiplyAdd<0>(above, second, sum.part[0][2]);
+    MultiplyAdd<1>(above, second, sum.part[0][3]);
+  }
+  if (!tall) return;
   MultiplyAdd<0>(below, first, sum.part[1][0]);
   MultiplyAdd<1>(below, first, sum.part[1][1]);
-  const HalfFragment second = right(1);
-  MultiplyAdd<0>(above, second, sum.part[0][2]);
-  MultiplyAdd<1>(above, second, sum.part[0][3]);
   MultiplyAdd<0>(below, second, sum.part[1][2]);
   MultiplyAdd<1>(below, second, sum.part[1][3]);
 }
@@ -233,10 +226,12 @@ __device__ __forceinline__ void MultiplyFragments(TilePart wanted, const HalfFra
 __device__ __forceinline__ HalfFragment SplitFragment(const float* tile, int k, int m, float scale,
                                                       int lane) {
   HalfFragment fragment;
+  const int place = TilePlace(lane / 4, lane % 4 * 2) ^ k;
+  tile += 2 * m * kEightRows;
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    const int place = TilePlace(lane / 4, k + i / 2 * 8 + lane % 4 * 2);
-    const auto* pair = reinterpret_cast<const float2*>(tile + place + (2 * m + i % 2) * kEightRows);
+    const auto* pair =
+        reinterpret_cast<const float2*>(tile + (place ^ i / 2 * 8) + i % 2 * kEightRows);
     SplitPair(pair->x * scale, pair->y * scale, fragment.high[i], fragment.low[i]);
   }
   return fragment;
