@@ -91,7 +91,9 @@ class RowShape:
     short: bool
     pair: bool  # two rows a warp, whose systems share a tile
     blocks: int  # tiles a side
-    low: float  # share of the rows whose last tile has at most 16 rows in use
+    # Share of the rows whose last tile has at most 16 rows in use; of systems of one tile, share of
+    # the pivots whose rows spare the tile's last eight columns.
+    low: float
     n: float  # observations
     lines: float  # of them, as they are gathered
     factors: int
@@ -136,8 +138,9 @@ def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float
         pairs = used / 2
         steps = code.steps[: math.ceil(pairs)]
         taken = sum(step * min(1.0, pairs - k) for k, step in enumerate(steps))
-        instructions = (taken + used * code.back_step) / row.rows
-        wavefronts = (used * (7.5 - row.pair * 2) + (16 if row.pair else 32)) / row.rows
+        spared = row.low * pairs * 4  # loads, with four FFMA each
+        instructions = (taken - spared * 5 + used * code.back_step) / row.rows
+        wavefronts = (used * (7.5 - row.pair * 2) - spared + (16 if row.pair else 32)) / row.rows
         return 0, instructions, wavefronts, used * (step + SHARED_CYCLES + 2 * FFMA_CYCLES)
     below = blocks * (blocks - 1) / 2
     halves = 2 * below - row.low * (blocks - 1)
@@ -295,6 +298,13 @@ def row_cost(row: RowShape, code: CodeCosts, element: str, ffma: int) -> RowCost
     )
 
 
+def share_low(own: np.ndarray, order: int, pair: bool) -> float:
+    """RowShape.low of rows with so many observations."""
+    if order > 32:
+        return float((np.ceil(own / 16) % 2).mean())
+    return float(own[own <= (8 if pair else 24)].sum() / own.sum())
+
+
 def model(gpu, users, items, num_users, num_items, factors, element, shapes, records, codes):
     padded = -(-factors // 32) * 32
     seconds = roof = 0.0
@@ -337,7 +347,7 @@ def model(gpu, users, items, num_users, num_items, factors, element, shapes, rec
                     short=short,
                     pair=pair,
                     blocks=math.ceil(mean_order / 32),
-                    low=float((np.ceil(own / 16) % 2).mean()) if short and order > 32 else 0.0,
+                    low=share_low(own, order, pair) if short else 0.0,
                     n=mean,
                     lines=float(np.ceil(own / 8).mean() * 8),
                     factors=factors,

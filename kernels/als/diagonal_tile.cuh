@@ -251,6 +251,7 @@ __device__ __forceinline__ int PairPlace(int row, int column) {
 template <int kOrder>
 __device__ __forceinline__ bool SolveTile(const float* tile, const float* diagonal,
                                           float* pivot_rows, float* rhs, int used, int lane) {
+  constexpr int kSpared = kOrder - 8;  // columns from here on are often the identity's
   const int r = lane % kOrder, base = lane - r;
   float row[kOrder];
 #pragma unroll
@@ -286,6 +287,7 @@ __device__ __forceinline__ bool SolveTile(const float* tile, const float* diagon
     right = right - q * two - p * one;
 #pragma unroll
     for (int k = (c + 2) / 4 * 4; k < kOrder; k += 4) {
+      if (k == kSpared && used <= kSpared) break;
       const float4 of_one = *reinterpret_cast<const float4*>(first + k);
       const float4 of_two = *reinterpret_cast<const float4*>(second + k);
       if (k > c) row[k] = row[k] - q * of_two.x - p * of_one.x;
