@@ -59,11 +59,8 @@ struct RowLauncher {
       }
     }
     layout.system_in_shared = kTilesInShared<kDepth>;
-    layout.Place(kDepth, !kShort);
-    if (kShort) {  // sums of a row's parts, as it is written from the table, take the stages' place
-      layout.floats = std::max(
-          layout.floats, layout.stages + layout.template row_groups<kWarps>() * problem.stride);
-    }
+    const int groups = kShort ? layout.template row_groups<kWarps>() : 1;
+    layout.Place(kDepth, !kShort, 1, groups > 1 ? groups * problem.stride : 0);
     return layout;
   }
 
@@ -103,8 +100,8 @@ struct RowLauncher {
     const int chunks = layout.padded_factors / 32;
     layout.panel_stays = chunks * layout.stage * 4 <= kResidentPanelBytes;
     if (layout.panel_stays) layout.slots = (chunks + 1) / 2 * 2;
+    layout.system_in_shared = false;  // but two of half its order
     layout.Place(32, false, 2);
-    if (layout.panel_stays) layout.floats = layout.tiles + kTileFloats / 2;
     RowList list = rows;
     list.order += part.begin;
     list.count = static_cast<int>(part.end - part.begin);

@@ -55,14 +55,15 @@ struct SolveLayout {
   int stage;           // floats of one
   int strip_bits;      // 2^strip_bits warps share a strip (long side)
   bool system_in_shared;
-  bool panel_stays;  // until pairs are written; else tiles take the stages' place
+  bool panel_stays;  // until pairs are written; else the stages begin where the tiles do
   int four_bits;     // 2^four_bits threads read four columns each, as rows are gathered for that
 
   // Where the block's arrays begin (Workspace), in floats. Those of one size come first: a constant
   // takes no register.
   static constexpr int kPivotRows = 0, kBadPivots = kPivotRows + kPivotScratch,
-                       kNumber = kBadPivots + 1, kHalf = kBadPivots + 2, kFactors = kHalf + 6;
-  int scale, rhs, diagonal, stages, confidences, rhs_parts, tiles;
+                       kNumber = kBadPivots + 1, kHalf = kBadPivots + 2,
+                       kTiles = kPivotRows + (kHalf + 4 + kTile - 1) / kTile * kTile;
+  int stages, factors, scale, rhs, diagonal, confidences, rhs_parts;
   int floats;  // of all
 
   // Groups of so many of a block's warps that share the observations there.
@@ -72,17 +73,19 @@ struct SolveLayout {
   }
   __host__ __device__ int system() const { return NumTiles(order / kTile) * kTileFloats; }
 
-  void Place(int depth, bool long_side, int rows = 1) {
-    int end = kFactors + rows * padded_factors;
+  // For one or two rows; `parts`: floats of a row's sums, which take the stages' place.
+  void Place(int depth, bool long_side, int rows = 1, int parts = 0) {
+    stages = kTiles + (panel_stays ? kTileFloats / 2 : 0);
+    int end = std::max(stages + std::max(slots * stage, parts),
+                       kTiles + (system_in_shared ? system() : 0));
     const auto next = [&end](int size) { return std::exchange(end, end + size); };
+    factors = next(rows * padded_factors);
     scale = next(order);
     rhs = next(order);
     diagonal = next(order);
     confidences = next(long_side ? slots * depth * 2 : 0);
     rhs_parts = next(long_side ? padded_factors << strip_bits : 0);
-    stages = next(slots * stage);
-    tiles = panel_stays ? end : stages;
-    floats = std::max(end, system_in_shared ? tiles + system() : 0);
+    floats = end;
   }
 };
 
@@ -191,7 +194,7 @@ template <bool kTilesInShared>
 __device__ __forceinline__ Workspace LayOut(const SolveLayout& layout, float* shared,
                                             float* global_tiles) {
   Workspace w;
-  w.diagonal = shared + SolveLayout::kFactors;
+  w.diagonal = shared + layout.factors;
   w.scale = shared + layout.scale;
   w.stages = shared + layout.stages;
   w.confidences = reinterpret_cast<Confidence*>(shared + layout.confidences);
@@ -202,7 +205,7 @@ __device__ __forceinline__ Workspace LayOut(const SolveLayout& layout, float* sh
   w.system.diagonal = shared + layout.diagonal;
   w.system.pivot_rows = shared + SolveLayout::kPivotRows;
   w.system.bad_pivots = reinterpret_cast<int*>(shared + SolveLayout::kBadPivots);
-  w.system.tiles = kTilesInShared ? shared + layout.tiles : global_tiles;
+  w.system.tiles = kTilesInShared ? shared + SolveLayout::kTiles : global_tiles;
   return w;
 }
 
