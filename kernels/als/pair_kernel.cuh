@@ -78,15 +78,15 @@ __device__ __forceinline__ void MultiplyPair(const SolveLayout& layout, const fl
   const int lane = LaneIndex(), line = Strips::Line(layout.padded_factors);
   const SharedAddress own = SharedAddressOf(chunk + lane % 16 * line + lane / 16 * 4);
 #pragma unroll
-  for (int k = 0; k < Strips::kWidth; k += 16) {
-#pragma unroll
-    for (int which = 0; which < 2; ++which) {
-      const HalfFragment left = LoadFragment<false>(
-          own + (which * kPairLines * line + k / 2) * kFloat, Strips::kSecond * kFloat);
-      const HalfFragment right = AsRight(left);
-      MultiplyAdd<0>(left, right, sums[which][0]);
-      MultiplyAdd<1>(left, right, sums[which][1]);
-    }
+  for (int which = 0; which < 2; ++which) {
+    const auto fragment = [&](int k) {
+      return LoadFragment<false>(own + (which * kPairLines * line + k / 2) * kFloat,
+                                 Strips::kSecond * kFloat);
+    };
+    const HalfFragment left[] = {fragment(0), fragment(16)};
+    const HalfFragment right[] = {AsRight(left[0]), AsRight(left[1])};
+    MultiplyAdd<0>(left, right, sums[which][0]);
+    MultiplyAdd<1>(left, right, sums[which][1]);
   }
 }
 
