@@ -239,12 +239,12 @@ def operand_loads(blocks: int, tiles_a_warp: int) -> int:
     return loads
 
 
-def row_cost(row: RowShape, code: CodeCosts, element: str, ffma: int) -> RowCost:
+def row_cost(row: RowShape, code: CodeCosts, element: str, gpu: dict) -> RowCost:
     blocks, warps, factors = row.blocks, row.warps, row.factors
     steps = row.contraction / 16
-    # A last tile row that is half empty is spared half of its products, and more on the diagonal.
     products = MMA_ON_DIAGONAL * blocks + MMA_PER_TILE * blocks * (blocks - 1) / 2
-    products -= 12 * row.low * blocks
+    if blocks > 1:  # a last row of tiles that is half empty is spared 12 of each tile's
+        products -= 12 * row.low * blocks
     mma = steps * (6 if row.pair else products)
     loads = steps * (2 if row.pair else operand_loads(blocks, TILES_A_WARP[warps]))
     eights = (row.lines if row.short else row.contraction) * factors / 8 / 32  # a lane
@@ -263,8 +263,19 @@ def row_cost(row: RowShape, code: CodeCosts, element: str, ffma: int) -> RowCost
         + strips * code.strip
         + chunks * (warps * code.chunk / row.rows + code.confidences)
     )
-    # Of a chunk: a warp's own instructions, or all of them by the four schedulers.
+    gathered = (
+        loads * 4  # four 8 x 8 matrices of 16-byte rows
+        # A lane's eight columns: arriving, read again unless in registers, written as 32 bytes of
+        # halves; a confidence.
+        + eights * (ELEMENT_BYTES[element] * (2 if through_registers else 4) + 8)
+        + (0 if row.short else eights)
+        # 32 bytes a lane of the diagonal; shuffles and sums.
+        + strips * (8 * turns if row.short else 17)
+    )
+    # Of a chunk: a warp's own instructions, or all of them by the four schedulers; and what a block
+    # with its multiprocessor to itself takes of tensor cores and shared memory.
     taken = row.rows * formed / chunks * max(CYCLES / warps, 1 / 4)
+    taken = max(taken, row.rows * max(mma * MMA / (2 * gpu["mma"]), gathered) / chunks)
     tiles = blocks * (blocks + 1) / 2
     diagonals = math.ceil(factors / 64 / (1 if row.pair else warps))
     a_warp = code.before + diagonals * code.diagonal + code.after
@@ -274,17 +285,11 @@ def row_cost(row: RowShape, code: CodeCosts, element: str, ffma: int) -> RowCost
         a_warp += math.ceil(cleared) * code.clear
     rest = (warps * a_warp + tiles * code.write) / row.rows
     final, final_wavefronts, final_cycles = final_cost(row, code)
-    factor_mma, factor_instructions, factor_wavefronts, chain = factor_cost(row, code, ffma)
+    factor_mma, factor_instructions, factor_wavefronts, chain = factor_cost(row, code, gpu["ffma"])
     return RowCost(
         mma=mma + factor_mma,
         instructions=formed + rest + factor_instructions + final,
-        wavefronts=loads * 4  # four 8 x 8 matrices of 16-byte rows
-        # A lane's eight columns: arriving, read again unless in registers, written as 32 bytes of
-        # halves; a confidence.
-        + eights * (ELEMENT_BYTES[element] * (2 if through_registers else 4) + 8)
-        + (0 if row.short else eights)
-        # 32 bytes a lane of the diagonal; shuffles and sums.
-        + strips * (8 * turns if row.short else 17)
+        wavefronts=gathered
         + tiles * (10 if row.pair else 50)
         + final_wavefronts
         + factor_wavefronts,
@@ -355,7 +360,7 @@ def model(gpu, users, items, num_users, num_items, factors, element, shapes, rec
                     panel_stays=pair and panel <= PANEL_STAYS,
                     warps=threads // 32,
                 )
-                cost = row_cost(row, codes[kernel], element, gpu["ffma"])
+                cost = row_cost(row, codes[kernel], element, gpu)
                 count = len(own) * scale
                 moved = count * mean * row_bytes
                 again = moved if short and not row.panel_stays else 0  # for the row itself
