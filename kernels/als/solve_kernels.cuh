@@ -197,8 +197,8 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
       const bool all_good = __ballot_sync(kAllLanes, good) == kAllLanes;
       if (ThreadIndex() == 0 && !all_good) *system.bad_pivots = 1;
     } else {
-      const float largest = Factor<kWarps, kTilesInShared>(system);
-      SubstituteBack<kWarps, kTilesInShared>(system, largest);
+      const TileScales scales = Factor<kWarps, kTilesInShared>(system);
+      SubstituteBack<kWarps, kTilesInShared>(system, scales);
     }
     if (ThreadIndex() == 0 && *system.bad_pivots > 0) {
       rows.failed[atomicAdd(rows.num_failed, 1)] = solved;

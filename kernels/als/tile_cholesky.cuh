@@ -24,7 +24,7 @@ struct TileSystem {
 // Takes the products of the factor's columns [first, end) off tile (i, j), by one warp.
 template <bool kInShared, TilePart kWanted>
 __device__ __forceinline__ void SubtractProducts(const TileSystem& s, int i, int j, int first,
-                                                 int end, float largest) {
+                                                 int end, const TileScales& scales) {
   const int lane = LaneIndex();  // asked anew: or places stay in registers while tiles are inverted
   TileSum sum;
   Clear(sum);
@@ -32,7 +32,6 @@ __device__ __forceinline__ void SubtractProducts(const TileSystem& s, int i, int
     MultiplyHalfTiles<kInShared, kWanted>(s.used > i * kTile + kTile / 2, s.tile(i, k),
                                           s.tile(j, k), lane, sum);
   }
-  const TileScales scales = ScalesFor(largest);
   const float scale = scales.factor.inverse * scales.factor.inverse;
   ForEachPair<kWanted>(sum, TileOffset(i, j), lane, [&](int place, const float* pair) {
     auto* to = reinterpret_cast<float2*>(s.tiles + place);
@@ -45,9 +44,8 @@ __device__ __forceinline__ void SubtractProducts(const TileSystem& s, int i, int
 // inverted, and takes their product with the solved part of rhs off theirs, by one warp.
 template <bool kInShared>
 __device__ __forceinline__ void FinishRows(const TileSystem& s, int i, int j, int m,
-                                           float largest) {
+                                           const TileScales& scales) {
   const int lane = LaneIndex();
-  const TileScales scales = ScalesFor(largest);
   float sum[4][4] = {};
   SplitAndMultiply<kInShared>(s.tile(i, j), m, scales.entry.scale, s.tile(j, j), lane, sum);
   __syncwarp();
@@ -70,15 +68,16 @@ __device__ __forceinline__ void FinishRows(const TileSystem& s, int i, int j, in
 
 // Factors the system in place and replaces rhs by the factor's inverse times it, with all warps of
 // the block. Tiles become halves: on the diagonal of their factors' inverses, below of the factor.
-// Returns the largest entry, which gives their scales. Ends with a barrier.
+// Returns their scales. Ends with a barrier.
 template <int kWarps, bool kInShared>
-__device__ __forceinline__ float Factor(const TileSystem& s) {
+__device__ __forceinline__ TileScales Factor(const TileSystem& s) {
   float largest = 1.0f;
 #pragma unroll 1
   for (int i = LaneIndex(); i < s.blocks * kTile; i += kWarpSize) {
     largest = fmaxf(largest, s.diagonal[i]);
   }
   largest = LargestOverWarp(largest);
+  const TileScales scales = ScalesFor(largest);
   for (int j = 0; j < s.blocks; ++j) {
     const int warp = WarpIndex();
     // Column j takes column j - 1 off; those before it has taken off while that one was factored.
@@ -88,16 +87,16 @@ __device__ __forceinline__ float Factor(const TileSystem& s) {
       for (int i = j + warp; j > 0 && i < s.blocks; i += kWarps - ahead) {
         const int column = j + ahead, first = ahead == 0 ? j - 1 : 0;
         if (i == column) {
-          SubtractProducts<kInShared, TilePart::kLower>(s, i, column, first, j, largest);
+          SubtractProducts<kInShared, TilePart::kLower>(s, i, column, first, j, scales);
         } else {
-          SubtractProducts<kInShared, TilePart::kAll>(s, i, column, first, j, largest);
+          SubtractProducts<kInShared, TilePart::kAll>(s, i, column, first, j, scales);
         }
       }
       if (warp == 0) {
         __syncwarp();
-        const bool good = InvertDiagonalTile<kInShared>(
-            s.tile(j, j), s.diagonal + j * kTile, s.pivot_rows, s.rhs + j * kTile,
-            s.used - j * kTile, ScalesFor(largest), LaneIndex());
+        const bool good = InvertDiagonalTile<kInShared>(s.tile(j, j), s.diagonal + j * kTile,
+                                                        s.pivot_rows, s.rhs + j * kTile,
+                                                        s.used - j * kTile, scales, LaneIndex());
         if (ThreadIndex() == 0 && !good) ++*s.bad_pivots;
         break;
       }
@@ -106,20 +105,19 @@ __device__ __forceinline__ float Factor(const TileSystem& s) {
     const int halves_in_use =
         (s.used + kTile / 2 - 1) / (kTile / 2) - 2 * (j + 1);  // the rest is zero
     for (int half = WarpIndex(); half < halves_in_use; half += kWarps) {
-      FinishRows<kInShared>(s, j + 1 + half / 2, j, half % 2, largest);
+      FinishRows<kInShared>(s, j + 1 + half / 2, j, half % 2, scales);
     }
     __syncthreads();
   }
-  return largest;
+  return scales;
 }
 
 // Replaces rhs, as Factor leaves it, by the system's solution, with all warps. Ends with a barrier.
 template <int kWarps, bool kInShared>
-__device__ __forceinline__ void SubstituteBack(const TileSystem& s, float largest) {
+__device__ __forceinline__ void SubstituteBack(const TileSystem& s, const TileScales& scales) {
   // Row j - 1 takes the last off from warp 0, which then solves it.
   for (int j = s.blocks; j > 0; --j) {
     const int warp = WarpIndex(), lane = LaneIndex();
-    const TileScales scales = ScalesFor(largest);
     for (int i = j - 1 - warp; j < s.blocks && i >= 0; i -= kWarps) {
       s.rhs[i * kTile + OwnColumn(lane)] -=
           TransposedTimesVector<kInShared>(s.tile(j, i), s.rhs + j * kTile, lane) *
