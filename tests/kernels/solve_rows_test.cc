@@ -22,11 +22,13 @@ using testing::Solved;
 using testing::TestObjective;
 using testing::WorstError;
 
-// Row lengths around every lane, tile and side boundary, an empty row, and long rows.
+// Row lengths around every boundary of lanes, tiles, their halves and sides, an empty row, and long
+// rows.
 std::vector<int64_t> BoundaryLengths(int64_t factors, int64_t cols) {
   std::vector<int64_t> lengths = {0,  1,  2,  3,  4,  5,   7,   8,   9,   15,  16,  17,  31,
                                   32, 33, 63, 64, 65, 127, 128, 129, 130, 255, 256, 257, 300};
   for (int64_t delta : {-1, 0, 1}) lengths.push_back(factors + delta);
+  for (int64_t n : {24, 25, 48, 49, 80, 81, 144, 145}) lengths.push_back(n);
   std::vector<int64_t> possible;
   for (int64_t n : lengths) {
     if (n >= 0 && n <= cols) possible.push_back(n);
