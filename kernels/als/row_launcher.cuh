@@ -59,8 +59,7 @@ struct RowLauncher {
       }
     }
     layout.system_in_shared = kTilesInShared<kDepth>;
-    const int groups = kShort ? layout.template row_groups<kWarps>() : 1;
-    layout.Place(kDepth, !kShort, 1, groups > 1 ? groups * problem.stride : 0);
+    layout.Place(kDepth, !kShort);
     return layout;
   }
 

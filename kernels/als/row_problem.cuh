@@ -73,11 +73,11 @@ struct SolveLayout {
   }
   __host__ __device__ int system() const { return NumTiles(order / kTile) * kTileFloats; }
 
-  // For one or two rows; `parts`: floats of a row's sums, which take the stages' place.
-  void Place(int depth, bool long_side, int rows = 1, int parts = 0) {
+  // For one or two rows.
+  void Place(int depth, bool long_side, int rows = 1) {
     stages = kTiles + (panel_stays ? kTileFloats / 2 : 0);
-    int end = std::max(stages + std::max(slots * stage, parts),
-                       kTiles + (system_in_shared ? system() : 0));
+    // A row's sums by groups of warps take the stages' place too: at most 128 floats a warp.
+    int end = std::max(stages + slots * stage, kTiles + (system_in_shared ? system() : 0));
     const auto next = [&end](int size) { return std::exchange(end, end + size); };
     factors = next(rows * padded_factors);
     scale = next(order);
