@@ -202,19 +202,20 @@ def count_factor(code: Code, costs: CodeCosts, roots: list[int], factor: range) 
         code.loops_with(factor, HMMA=mma, F2FP=0, MUFU=0)[:2]
         for mma in (MMA_PER_TILE, MMA_ON_DIAGONAL)
     ]
-    tiles, ahead = code.loops_with(
-        factor, HMMA=MMA_PER_TILE + MMA_ON_DIAGONAL, F2FP=0, MUFU=0
-    )[:2]
+    tiles, ahead = code.loops_with(factor, HMMA=MMA_PER_TILE + MMA_ON_DIAGONAL, F2FP=0, MUFU=0)[:2]
     costs.update = tuple(len(inner) + len(products) for inner, products in kinds)
-    # Of what multiplies, above and below, the larger part is below.
+    # What multiplies the rows below stands last.
     costs.update_low = tuple(
-        len(inner) + len(products) - 2 * max(len(s) for s in code.stretches if s[0] in inner)
+        len(inner)
+        + len(products)
+        - 2 * len([s for s in code.stretches if s[0] in inner and code.count(s, "HMMA")][-1])
         for inner, products in kinds
     )
     # Pairs of floats are read and written: a fourth fewer on the diagonal.
     stretches = [s for s in code.stretches if s[0] in tiles and s[-1] in tiles]
     written = [
-        next(len(s) for s in stretches if code.count(s, "STS", "STG") == pairs) for pairs in (16, 12)
+        next(len(s) for s in stretches if code.count(s, "STS", "STG") == pairs)
+        for pairs in (16, 12)
     ]
     around = len(tiles) - sum(len(products) for _, products in kinds) - sum(written)
     costs.subtract = tuple(around + own for own in written)
