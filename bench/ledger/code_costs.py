@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import ledger
 
 MMA_PER_TILE, MMA_ON_DIAGONAL = 24, 18  # of one 32 x 32 x 16 product of split halves
+BLOCK, MMA_PER_BLOCK = 16, 6  # of 16 x 16 x 16
 AHEAD = 8  # observations that are gathered once more, on their way together
 # Ways to form a tile and to write it, by the mma of a kernel's code: where systems are one tile, or
 # two of half its order; where two warps have three, and where each of a warp's three may lie on the
@@ -36,14 +37,17 @@ class CodeCosts:
     write: float = 0  # a tile, from its sums to shared memory, or both systems of a pair
     steps: list[int] = field(default_factory=list)  # of two pivots, where systems are one tile
     back_step: float = 0  # of the substitution there
-    pivot: float = 0  # of a tile's elimination in larger systems
-    invert: float = 0  # what the inverse of a tile on the diagonal takes beside its pivots
-    column: int = 0  # of each warp, for a column of tiles beside what is counted here
-    # Of a tile below the diagonal, and of one on it:
-    update: tuple[int, int] = (0, 0)  # a product of two of the factor's tiles
-    update_low: tuple[int, int] = (0, 0)  # the same where the lower half is empty
-    subtract: tuple[int, int] = (0, 0)  # what writing such products' sum takes beside them
-    panel: int = 0  # half a tile below the diagonal: times the inverse, split, off the rhs
+    enter: int = 0  # of each warp, before the factorisation of larger systems
+    pivot: float = 0  # of a block's elimination in larger systems
+    invert: float = 0  # what the inverse of a block on the diagonal takes beside its pivots
+    step: float = 0  # a product of two of the factor's blocks, in a row of them
+    # Of a block below the diagonal, and of one on it: to take such a row's sum off; to multiply it
+    # by the inverse, and to take the square of that off.
+    reduce: tuple[int, int] = (0, 0)
+    panel: tuple[int, int] = (0, 0)
+    other: int = 0  # to reduce and multiply a block that finds no warp while others are inverted
+    column: int = 0  # of each warp, for a column of blocks beside what is counted here
+    corner: int = 0  # of the inverse of a tile on the diagonal
     back: int = 0  # a tile's product with a part of the solution
     back_solve: int = 0  # the same of a tile on the diagonal, by one warp
     back_column: int = 0  # of each warp, for a column of the substitution beside those
@@ -132,7 +136,11 @@ def costs_of(code: Code) -> CodeCosts:
     factor = max((loop for loop in code.inside(row) if roots[0] in loop), key=len, default=None)
     count_before(code, costs, range(row[0], chunk[0]))
     count_chunk(code, costs, chunk)
-    written = range(chunk[-1] + 1, factor[0] if factor else roots[0])
+    written = range(chunk[-1] + 1, roots[0])
+    if factor:  # from the search for the largest entry on
+        search = max(loop[0] for loop in code.inside(row) if loop[0] < factor[0])
+        costs.enter = len(range(search, factor[0]))
+        written = range(chunk[-1] + 1, search)
     costs.write = len(code.own(written)) / KINDS[code.count(chunk, "HMMA")]
     solved = (count_factor if factor else count_elimination)(code, costs, roots, factor or row)
     count_after(code, costs, range(solved, row[-1] + 1))
@@ -186,45 +194,55 @@ def count_chunk(code: Code, costs: CodeCosts, chunk: range) -> None:
 
 
 def count_factor(code: Code, costs: CodeCosts, roots: list[int], factor: range) -> int:
-    # Two blocks of 16 pivots; the last pair's first reciprocal comes later.
-    between = max(range(1, len(roots)), key=lambda k: roots[k] - roots[k - 1])
-    steps = [roots[k + 2] - roots[k] for k in range(0, between - 3, 2)]
+    # The last pair's first reciprocal comes later.
+    pairs = BLOCK // 2
+    steps = [roots[k + 2] - roots[k] for k in range(0, 2 * pairs - 3, 2)]
     costs.pivot = sum(steps) / len(steps) / 2
-    # By one warp, from the last of the loops before them; then follows what a tile with at most 16
-    # rows in use takes instead.
-    begin = max(loop[-1] for loop in code.inside(factor) if loop[-1] < roots[0]) + 1
-    turned = next(k for k in range(roots[-1], factor[-1]) if k in code.jumps)
-    end = next(k for k in range(turned, factor[-1]) if code.count([k], "BAR"))
-    costs.invert = turned + 1 - begin - 32 * costs.pivot
-    # A tile takes two turns of the loop over its columns, which lies in that over the tiles to be
-    # multiplied; then come that over the tiles of a column, and that of looking ahead.
-    kinds = [
-        code.loops_with(factor, HMMA=mma, F2FP=0, MUFU=0)[:2]
-        for mma in (MMA_PER_TILE, MMA_ON_DIAGONAL)
-    ]
-    tiles, ahead = code.loops_with(factor, HMMA=MMA_PER_TILE + MMA_ON_DIAGONAL, F2FP=0, MUFU=0)[:2]
-    costs.update = tuple(len(inner) + len(products) for inner, products in kinds)
-    # What multiplies the rows below stands last.
-    costs.update_low = tuple(
-        len(inner)
-        + len(products)
-        - 2 * len([s for s in code.stretches if s[0] in inner and code.count(s, "HMMA")][-1])
-        for inner, products in kinds
+    # In the code's order: reduce a block, reduce the next on the diagonal, invert; after a barrier
+    # multiply by the inverse, take that off the next on the diagonal, and both of another block.
+    reduce, diagonal, other = sorted(
+        code.loops_with(factor, HMMA=2 * MMA_PER_BLOCK, F2FP=0), key=lambda loop: loop[0]
     )
-    # Pairs of floats are read and written: a fourth fewer on the diagonal.
-    stretches = [s for s in code.stretches if s[0] in tiles and s[-1] in tiles]
-    written = [
-        next(len(s) for s in stretches if code.count(s, "STS", "STG") == pairs)
-        for pairs in (16, 12)
-    ]
-    around = len(tiles) - sum(len(products) for _, products in kinds) - sum(written)
-    costs.subtract = tuple(around + own for own in written)
-    costs.column = len(code.own(factor)) - (end - begin) + len(code.own(ahead))
-    turn = code.loops_with(factor, HMMA=MMA_PER_TILE // 2, F2FP=8)[0]
-    costs.panel = len(turn) + len(code.loops_with(factor, HMMA=MMA_PER_TILE // 2, F2FP=24)[0])
+    costs.step = len(reduce) / 2
+    stretches = [s for s in code.stretches if s[0] in factor]
+
+    def of_block(where: range) -> int:
+        """What is there beside the products of earlier columns."""
+        singles = [
+            s
+            for s in stretches
+            if s[0] in where and code.count(s, "LDSM") == 4 and code.count(s, "HMMA")
+        ]
+        return len(code.own(where)) - sum(
+            next(i for i, k in enumerate(s) if code.count([k], "FADD")) for s in singles
+        )
+
+    reduced = next(s[-1] for s in stretches if s[-1] > reduce[-1] and code.count(s, "F2FP") == 8)
+    inverts = next(k for k in range(diagonal[-1], factor[-1]) if k in code.jumps) + 1
+    inverted = next(k for k in range(roots[2 * pairs - 2], factor[-1]) if code.count([k], "BAR"))
+
+    def branch_behind_products(begin: int) -> int:
+        product = next(k for k in range(begin, factor[-1]) if code.count([k], "HMMA"))
+        return next(k for k in range(product, factor[-1]) if code.count([k], "BRA"))
+
+    multiplied = branch_behind_products(inverted)
+    squared = branch_behind_products(multiplied)
+    others = next(loop for loop in code.inside(factor) if loop != other and other[0] in loop)
+    end = next(k for k in range(others[-1], factor[-1]) if code.count([k], "BAR"))
+    costs.reduce = of_block(range(factor[0], reduced + 1)), of_block(range(reduced + 1, inverts))
+    costs.invert = inverted - inverts - BLOCK * costs.pivot
+    costs.panel = multiplied - inverted, squared - multiplied
+    costs.other = of_block(others)
+    costs.column = factor[-1] + 1 - end
+    corner = next(
+        loop
+        for loop in code.loops_with(HMMA=2 * MMA_PER_BLOCK, F2FP=16, MUFU=0, LDS=0)
+        if loop[0] > factor[-1]
+    )
+    costs.corner = len(corner)
     product, substitution = (
         code.loops_with(HMMA=8, F2FP=8)[0],
-        code.loops_with(HMMA=16, F2FP=16)[0],
+        code.loops_with(HMMA=8 + 6, F2FP=16)[0],
     )
     costs.back = len(product)
     own = code.own(substitution)
@@ -271,8 +289,11 @@ def parts_of(kernel: str) -> list[str]:
     """Fields of CodeCosts that are not 0."""
     parts = ["before", "diagonal", "gather", "product", "write", "after"]
     one_tile = kernel.startswith(("SolvePairs", "SolveRowsKernel<1,"))
-    parts += ["steps", "back_step"] if one_tile else ["pivot", "invert", "column", "update"]
-    parts += [] if one_tile else ["subtract", "panel", "back", "back_solve", "back_column"]
+    if one_tile:
+        parts += ["steps", "back_step"]
+    else:
+        parts += ["enter", "pivot", "invert", "step", "reduce", "panel", "other", "column"]
+        parts += ["corner", "back", "back_solve", "back_column"]
     if ", false, " in kernel.split("float")[0].split("Bfloat16")[0]:  # the long side
         return [*parts, "chunk", "strip", "confidences", "scale"]
     parts += ["again", "again_around", "again_halve"]

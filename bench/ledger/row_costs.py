@@ -8,19 +8,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from code_costs import AHEAD, MMA_ON_DIAGONAL, MMA_PER_TILE, CodeCosts
+from code_costs import AHEAD, BLOCK, MMA_ON_DIAGONAL, MMA_PER_BLOCK, MMA_PER_TILE, CodeCosts
 
-TILES_A_WARP = {1: 1, 2: 2, 4: 3, 12: 3}  # by the warps of a block
+TILES_A_WARP = {1: 1, 2: 2, 4: 3, 5: 3, 12: 3}  # by the warps of a block
 DEPTH = 32  # of a chunk: columns on the short side, observations on the long one
 ELEMENT_BYTES = {"float": 4, "Bfloat16": 2}
 MMA = 16 * 8 * 16  # multiply-adds of one
-INVERT_WAVEFRONTS = 140  # of a tile's inverse beside its pivots
 # In cycles: between two instructions of a warp that has its scheduler to itself; of a gathered
 # chunk, from its copies to their arrival; of rows of the table that lie in L2, after their numbers.
 CYCLES, GATHER_CYCLES, AGAIN_CYCLES = 2, 700, 400
 # Latencies, rounded from published microbenchmarks: of an FFMA, a reciprocal, a shuffle or a load
-# from shared memory.
-FFMA_CYCLES, RECIPROCAL_CYCLES, SHARED_CYCLES = 4, 25, 30
+# from shared memory, a barrier of a block's warps.
+FFMA_CYCLES, RECIPROCAL_CYCLES, SHARED_CYCLES, BARRIER_CYCLES = 4, 25, 30, 20
 
 
 @dataclass
@@ -81,52 +80,56 @@ def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float
         instructions = (taken - spared * 5 + used * code.back_step) / row.rows
         wavefronts = (used * (7.5 - row.pair * 2) - spared + (16 if row.pair else 32)) / row.rows
         return 0, instructions, wavefronts, used * (step + SHARED_CYCLES + 2 * FFMA_CYCLES)
+    costs = [
+        factor_blocks(2 * blocks - low, used, row, code, step, share)
+        for low, share in ((0, 1 - row.low), (1, row.low))
+    ]
+    mma, instructions, wavefronts, chain = (sum(parts) for parts in zip(*costs))
+    # Substitution, by tiles.
     below = blocks * (blocks - 1) / 2
-    halves = 2 * below - row.low * (blocks - 1)
-    # Of tiles below the diagonal, and of those on it: updates; those of tiles that are half empty;
-    # and how often the sums are written.
-    updates = sum((blocks - j) * j for j in range(blocks)) - below, below
-    spared = row.low * sum(range(blocks - 1)), row.low * (blocks - 1)
-    written = max(0, 2 * blocks - 3)
-    writes = below + (blocks - 1) * (blocks - 2) / 2 - written, written
-    inverted = blocks - row.low / 2  # of a tile that is half empty, one half is
-    instructions = (
-        used * code.pivot
-        + inverted * code.invert
-        + warps * blocks * (code.column + code.back_column)
-        + sum(n * cost for n, cost in zip(updates, code.update))
-        - sum(n * (a - b) for n, a, b in zip(spared, code.update, code.update_low))
-        + sum(n * cost for n, cost in zip(writes, code.subtract))
-        + halves * code.panel
-        + below * code.back
-        + blocks * code.back_solve
-    )
-    wavefronts = (
-        used * 5
-        + inverted * INVERT_WAVEFRONTS
-        + sum(updates) * 2 * 8 * 4  # ldmatrix
-        + (writes[0] * 16 + writes[1] * 12) * 2 * 2  # pairs of floats, read and written
-        + halves * (2 * (4 * 4 + 4 * 2) + 24)
-        + (below + blocks) * (8 * 4 + 8)
-    )
-    # Warp 0 finishes a diagonal tile and inverts it; meanwhile the others work ahead.
-    chain = 0.0
-    for j in range(blocks):
-        left = blocks - 1 - j
-        own = (code.update[1] + code.subtract[1]) * CYCLES if j > 0 else 0
-        ahead = math.ceil(left / (warps - 1)) * (j * code.update[0] + code.subtract[0]) * CYCLES
-        inverse = used / blocks * step + inverted / blocks * code.invert * CYCLES
-        chain += own + max(inverse, ahead if j > 0 else 0)
-        turns = math.ceil(2 * left / warps)
-        if left > 0 and turns > math.ceil((2 * left - 1) / warps):
-            turns -= row.low
-        chain += turns * code.panel * CYCLES
-    chain += ((blocks - 1) * code.back + blocks * code.back_solve) * CYCLES
-    chain += blocks * (code.column + code.back_column) * CYCLES
-    mma = 2 * (updates[0] - spared[0] / 2) * MMA_PER_TILE
-    mma += 2 * (updates[1] - spared[1] * 2 / 3) * MMA_ON_DIAGONAL
-    mma += halves * MMA_PER_TILE + (below + blocks) * 8
-    return mma, instructions, wavefronts, chain
+    instructions += warps * (code.enter + blocks * code.back_column)
+    instructions += below * code.back + blocks * code.back_solve
+    chain += (code.enter + (blocks - 1) * code.back) * CYCLES
+    chain += blocks * ((code.back_solve + code.back_column) * CYCLES + BARRIER_CYCLES)
+    return mma + (below + blocks) * 8, instructions, wavefronts + (below + blocks) * 40, chain
+
+
+def factor_blocks(
+    rows: int, used: float, row: RowShape, code: CodeCosts, step: float, share: float
+) -> list[float]:
+    """The same of the factorisation of so many rows of blocks, times `share`."""
+    warps = row.warps
+    mma = instructions = wavefronts = chain = 0.0
+    for c in range(rows):
+        below = rows - 1 - c
+        ahead = min(below, warps - 1)  # blocks that are reduced while one is inverted
+        others = below - ahead
+        has_next = below > 0
+        next_reduced = has_next and c > 0
+        products = below + next_reduced
+        steps = products * c
+        instructions += steps * code.step + ahead * (code.reduce[0] + code.panel[0])
+        instructions += next_reduced * code.reduce[1] + has_next * code.panel[1]
+        instructions += others * code.other + code.invert + warps * code.column
+        mma += MMA_PER_BLOCK * (steps + below + has_next)
+        # ldmatrix; pairs of floats read, and on the diagonal written; blocks of halves.
+        wavefronts += steps * 16 + below * (8 + 8 + 8 + 4) + (next_reduced + has_next) * 16 + 30
+        reduced = (code.reduce[0] + c * code.step) * (ahead > 0)
+        if next_reduced:  # by the last warp, which may have a block of its own
+            own = reduced if below >= warps - 1 else 0
+            reduced = max(reduced, own + code.reduce[1] + c * code.step)
+        pivots = min(BLOCK, max(0.0, used - c * BLOCK))
+        chain += max(pivots * step + code.invert * CYCLES, reduced * CYCLES)
+        turns = math.ceil(others / warps)
+        finished = has_next * code.panel[0] + max(
+            has_next * code.panel[1], turns * (code.other + c * code.step)
+        )
+        chain += (finished + code.column) * CYCLES + 2 * BARRIER_CYCLES
+    instructions += used * code.pivot + rows // 2 * code.corner
+    wavefronts += used * 5 + rows // 2 * 32
+    mma += rows // 2 * 2 * MMA_PER_BLOCK
+    chain += math.ceil(rows // 2 / warps) * code.corner * CYCLES
+    return [share * x for x in (mma, instructions, wavefronts, chain)]
 
 
 def final_cost(row: RowShape, code: CodeCosts) -> tuple[float, float, float]:
@@ -146,22 +149,21 @@ def final_cost(row: RowShape, code: CodeCosts) -> tuple[float, float, float]:
     parts = threads // fours
     groups = max(1, threads // max(32, fours))
     columns = math.ceil(row.factors / 4 / fours)
-    turns = columns * math.ceil(row.n / (AHEAD * parts))
-    bases = columns * math.ceil(row.n / 32 / groups)
+    # A warp takes 32 observations, AHEAD of each of its parts a turn; the last turn is half full.
+    a_turn = min(32, AHEAD * parts // groups)
+    all_turns = max(1, fours // 32) * columns * (row.n / a_turn + 0.5)
+    all_bases = max(1, fours // 32) * columns * math.ceil(row.n / 32)
+    turns = columns * math.ceil(row.n / (AHEAD * parts))  # of a warp
     a_row, a_column, a_base = code.again_around
-    instructions = (
-        a_row
-        + turns * code.again
-        + columns * (a_column + math.log2(parts / groups) * code.again_halve)
-        + bases * a_base
-    )  # of a warp
+    around = a_row + columns * (a_column + math.log2(parts / groups) * code.again_halve)
     if groups > 1:
         a_sum, a_group = code.again_sum
-        instructions += math.ceil(row.factors / 4 / threads) * (a_sum + groups * a_group)
+        around += math.ceil(row.factors / 4 / threads) * (a_sum + groups * a_group)
     return (
-        row.warps * instructions,
-        row.warps * turns * AHEAD * 6,  # of a load 16 bytes a lane, an id and a weight
-        row.rows * (turns * AGAIN_CYCLES + instructions * CYCLES),
+        row.warps * around + all_turns * code.again + all_bases * a_base,
+        all_turns * AHEAD * 6,  # of a load 16 bytes a lane, an id and a weight
+        row.rows
+        * (turns * AGAIN_CYCLES + (around + turns * code.again + columns * a_base) * CYCLES),
     )
 
 

@@ -45,10 +45,8 @@ class OwnTiles {
     }
   }
 
-  // What of the unit's tile (i, j) is to be formed.
-  __device__ static TilePart Wanted(int u, int i, int j) {
-    return i == j || (kTwoWarps && u == 1) ? TilePart::kLower : TilePart::kAll;
-  }
+  // Whether the unit's tile (i, j) lies on the diagonal.
+  __device__ static bool OnDiagonal(int u, int i, int j) { return i == j || (kTwoWarps && u == 1); }
 
  private:
   static constexpr bool kSingle = kWarps == 1, kTwoWarps = kWarps == 2;
@@ -102,15 +100,15 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
         for (int k = 0; k < kDepth; k += 16) {
           HalfFragment above[1], below[1];
           own.ForEach([&](int u, int i, int j, bool same_row) {
-            const bool tall = !kShort || row.count > i * kTile + kTile / 2;
+            const bool tall = !kShort || row.count > i * kTile + kBlock;
             if (!same_row) {
               above[0] = fragment(k, i, left, 0);
               if (tall) below[0] = fragment(k, i, left, 1);
             }
-            if (own.Wanted(u, i, j) == TilePart::kLower) {
+            if (own.OnDiagonal(u, i, j)) {
               MultiplySame(tall, above, below, sums[u]);
             } else {
-              MultiplyFragments<TilePart::kAll>(
+              MultiplyFragments(
                   tall, above[0], below[0], [&](int m) { return fragment(k, j, right, m); },
                   sums[u]);
             }

@@ -4,6 +4,7 @@
 #define PENCHANT_KERNELS_ALS_PAIR_KERNEL_CUH_
 
 #include "kernels/als/gather_by_loads.cuh"
+#include "kernels/als/single_tile.cuh"
 #include "kernels/als/write_row.cuh"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {

@@ -58,8 +58,7 @@ struct RowLauncher {
         ++layout.four_bits;
       }
     }
-    layout.system_in_shared = kTilesInShared<kDepth>;
-    layout.Place(kDepth, !kShort);
+    layout.Place(kDepth, !kShort, kTilesInShared<kDepth> ? layout.system() : 0);
     return layout;
   }
 
@@ -99,8 +98,7 @@ struct RowLauncher {
     const int chunks = layout.padded_factors / 32;
     layout.panel_stays = chunks * layout.stage * 4 <= kResidentPanelBytes;
     if (layout.panel_stays) layout.slots = (chunks + 1) / 2 * 2;
-    layout.system_in_shared = false;  // but two of half its order
-    layout.Place(32, false, 2);
+    layout.Place(32, false, kTileFloats / 2, 2);
     RowList list = rows;
     list.order += part.begin;
     list.count = static_cast<int>(part.end - part.begin);
@@ -114,8 +112,7 @@ struct RowLauncher {
   template <int kWarps, int kUnits, int kDepth>
   void SumChunks(int order, int64_t count, const ChunkSums& chunks) const {
     SolveLayout layout = Layout<kWarps, kUnits, kDepth, false>(order);
-    layout.system_in_shared = false;  // the tiles go straight to global memory
-    layout.Place(kDepth, true);
+    layout.Place(kDepth, true, 0);  // the tiles go straight to global memory
     LaunchShape shape = Shape(kWarps, layout);
     const auto kernel = SumChunksKernel<kWarps, kUnits, kDepth, Element>;
     shape.blocks = ResidentBlocks(context, kernel, shape, count);

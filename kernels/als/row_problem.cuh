@@ -54,9 +54,8 @@ struct SolveLayout {
   int slots;           // stages of gathered data
   int stage;           // floats of one
   int strip_bits;      // 2^strip_bits warps share a strip (long side)
-  bool system_in_shared;
-  bool panel_stays;  // until pairs are written; else the stages begin where the tiles do
-  int four_bits;     // 2^four_bits threads read four columns each, as rows are gathered for that
+  bool panel_stays;    // until pairs are written; else the stages begin where the tiles do
+  int four_bits;       // 2^four_bits threads read four columns each, as rows are gathered for that
 
   // Where the block's arrays begin (Workspace), in floats. Those of one size come first: a constant
   // takes no register.
@@ -73,11 +72,11 @@ struct SolveLayout {
   }
   __host__ __device__ int system() const { return NumTiles(order / kTile) * kTileFloats; }
 
-  // For one or two rows.
-  void Place(int depth, bool long_side, int rows = 1) {
-    stages = kTiles + (panel_stays ? kTileFloats / 2 : 0);
-    // A row's sums by groups of warps take the stages' place too: at most 128 floats a warp.
-    int end = std::max(stages + slots * stage, kTiles + (system_in_shared ? system() : 0));
+  // For one or two rows, with so many floats of tiles.
+  void Place(int depth, bool long_side, int tiles, int rows = 1) {
+    stages = kTiles + (panel_stays ? tiles : 0);
+    // A row's sums by groups of warps take the stages' place too: they are fewer.
+    int end = std::max(stages + slots * stage, kTiles + tiles);
     const auto next = [&end](int size) { return std::exchange(end, end + size); };
     factors = next(rows * padded_factors);
     scale = next(order);

@@ -10,6 +10,7 @@
 #define PENCHANT_KERNELS_ALS_SOLVE_KERNELS_CUH_
 
 #include "kernels/als/form_tiles.cuh"
+#include "kernels/als/single_tile.cuh"
 #include "kernels/als/write_row.cuh"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
@@ -108,7 +109,7 @@ __device__ __forceinline__ void SumChunks(const ChunkSums& chunks, int k, const 
   const int64_t base = chunks.chunk_begin[0];
   const int first = Agreed(static_cast<int>(chunks.chunk_begin[k] - base));
   const int last = Agreed(static_cast<int>(chunks.chunk_begin[k + 1] - base));
-  const int num_tiles = NumTiles(system.blocks), lane = LaneIndex();
+  const int num_tiles = NumTiles(system.side), lane = LaneIndex();
 #pragma unroll 1
   for (int tile = WarpIndex(); tile < num_tiles; tile += kWarps) {
     TileSum sum;
@@ -116,7 +117,7 @@ __device__ __forceinline__ void SumChunks(const ChunkSums& chunks, int k, const 
 #pragma unroll 1
     for (int chunk = first; chunk < last; ++chunk) {
       const float* raw = chunks.sums + chunk * chunks.stride;
-      ForEachPair<TilePart::kAll>(sum, tile * kTileFloats, lane, [&](int place, float* pair) {
+      ForEachPair(sum, tile * kTileFloats, lane, [&](int place, float* pair) {
         const float2 part = *reinterpret_cast<const float2*>(raw + place);
         pair[0] += part.x;
         pair[1] += part.y;
@@ -126,7 +127,7 @@ __device__ __forceinline__ void SumChunks(const ChunkSums& chunks, int k, const 
     finish(i, tile - TileIndex(i, 0), sum);
   }
 #pragma unroll 1
-  for (int e = threadIdx.x; e < system.blocks * kTile; e += kWarps * kWarpSize) {
+  for (int e = threadIdx.x; e < system.side * kTile; e += kWarps * kWarpSize) {
     float sum = 0;
     for (int chunk = first; chunk < last; ++chunk) {
       sum += chunks.sums[chunk * chunks.stride + num_tiles * kTileFloats + e];
@@ -137,7 +138,9 @@ __device__ __forceinline__ void SumChunks(const ChunkSums& chunks, int k, const 
 }
 
 // Blocks that registers must leave room for on a multiprocessor.
-constexpr int MinBlocks(int warps) { return warps == 1 ? 16 : warps == 2 ? 8 : warps == 4 ? 3 : 1; }
+constexpr int MinBlocks(int warps) {
+  return warps == 1 ? 16 : warps == 2 ? 8 : warps == 4 ? 3 : warps == 5 ? 2 : 1;
+}
 
 // Solves the rows of a list, a block a row, blocks taking every gridDim.x-th row.
 // Where the tiles lie is known when compiling, or every access to them would be a generic one.
@@ -156,7 +159,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     const int order =
         kShort ? (observations.count + kTile - 1) / kTile * kTile : layout.padded_factors;
     TileSystem system = w.system;
-    system.blocks = order / kTile;
+    system.side = order / kTile;
     if constexpr (kShort) {  // lines that are not gathered, but multiplied
       using Strips = Strips<kDepth, kShort>;
       const int line = Strips::Line(layout.padded_factors);
@@ -224,10 +227,9 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
     float* sums = chunks.sums + k * chunks.stride;
     FormTiles<kWarps, kUnits, kDepth, false, Element, kDepth == 16>(
         p, observations, layout, w, order, [&](int i, int j, const TileSum& sum) {
-          ForEachPair<TilePart::kAll>(
-              sum, TileOffset(i, j), LaneIndex(), [&](int place, const float* pair) {
-                *reinterpret_cast<float2*>(sums + place) = {pair[0], pair[1]};
-              });
+          ForEachPair(sum, TileOffset(i, j), LaneIndex(), [&](int place, const float* pair) {
+            *reinterpret_cast<float2*>(sums + place) = {pair[0], pair[1]};
+          });
         });
 #pragma unroll 1
     for (int e = threadIdx.x; e < order; e += kWarps * kWarpSize) {

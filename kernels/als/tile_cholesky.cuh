@@ -1,10 +1,11 @@
-// Cholesky factorisation and solution of one system of 32 x 32 tiles by one block (left-looking;
-// the panel below a diagonal tile is multiplied by the tile's inverse, so that all but the
-// diagonal runs on the tensor cores). The right-hand side goes along as one more row.
+// Cholesky factorisation and solution of one system of 32 x 32 tiles by one CUDA block:
+// left-looking, a column of 16 x 16 blocks after the other. Those below the diagonal are multiplied
+// by the inverse of that on it, so that all but the diagonal runs on the tensor cores. The
+// right-hand side goes along as one more row.
 #ifndef PENCHANT_KERNELS_ALS_TILE_CHOLESKY_CUH_
 #define PENCHANT_KERNELS_ALS_TILE_CHOLESKY_CUH_
 
-#include "kernels/als/diagonal_tile.cuh"
+#include "kernels/als/diagonal_block.cuh"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
@@ -14,101 +15,159 @@ struct TileSystem {
   float* rhs;         // in: the right-hand side; out: the solution
   float* diagonal;    // the diagonal entries, as they were before the factorisation
   float* pivot_rows;  // kPivotScratch floats of scratch
-  int* bad_pivots;    // counts the tiles with a pivot below its floor
+  int* bad_pivots;    // counts the blocks with a pivot below its floor
   int used;           // rows in use; those beyond are the identity's
-  int blocks;         // tiles a side
+  int side;           // tiles
 
   __device__ float* tile(int i, int j) const { return tiles + TileOffset(i, j); }
 };
 
-// Takes the products of the factor's columns [first, end) off tile (i, j), by one warp.
-template <bool kInShared, TilePart kWanted>
-__device__ __forceinline__ void SubtractProducts(const TileSystem& s, int i, int j, int first,
-                                                 int end, const TileScales& scales) {
-  const int lane = LaneIndex();  // asked anew: or places stay in registers while tiles are inverted
-  TileSum sum;
-  Clear(sum);
-  for (int k = first; k < end; ++k) {
-    MultiplyHalfTiles<kInShared, kWanted>(s.used > i * kTile + kTile / 2, s.tile(i, k),
-                                          s.tile(j, k), lane, sum);
+// sum += one of the factor's rows of blocks times another, transposed, up to column `end`. Rows and
+// columns are told by their offsets from here on.
+template <bool kInShared>
+__device__ __forceinline__ void MultiplyRows(const TileSystem& s, int row, int other, int end,
+                                             int lane, float (&sum)[2][4]) {
+  const int left = row ^ OperandPlace<kInShared, true>(lane);
+  const int right = other ^ OperandPlace<kInShared, false>(lane);
+  const auto multiply = [&](const float* tiles, int block) {
+    const HalfFragment a = ReadHalves<kInShared, true>(tiles, left ^ block);
+    const HalfFragment b = ReadHalves<kInShared, false>(tiles, right ^ block);
+    MultiplyAdd<0>(a, b, sum[0]);
+    MultiplyAdd<1>(a, b, sum[1]);
+  };
+  const float* tiles = s.tiles;
+  int k = 0;
+#pragma unroll 1
+  for (; k < end - 1; k += 2) {  // both of a tile
+    multiply(tiles, 0);
+    multiply(tiles, kBlock);
+    tiles += kTileFloats;
   }
+  if (k < end) multiply(tiles, 0);
+}
+
+// Calls visit(pair of floats in the block, pair of a product of 16 x 16 there).
+template <typename Sum, typename Visit>
+__device__ __forceinline__ void ForEachPairOfBlock(const TileSystem& s, int block, int lane,
+                                                   Sum& sum, Visit visit) {
+  const int place = block ^ TilePlace(lane / 4, lane % 4 * 2);
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    visit(*reinterpret_cast<float2*>(s.tiles + (place ^ i / 2 * 8) + i % 2 * kEightRows),
+          &sum[i / 2][i % 2 * 2]);
+  }
+}
+
+// Takes a product of the factor's rows off a block on the diagonal.
+__device__ __forceinline__ void SubtractProduct(const TileSystem& s, int block,
+                                                const float (&sum)[2][4], const TileScales& scales,
+                                                int lane) {
   const float scale = scales.factor.inverse * scales.factor.inverse;
-  ForEachPair<kWanted>(sum, TileOffset(i, j), lane, [&](int place, const float* pair) {
-    auto* to = reinterpret_cast<float2*>(s.tiles + place);
-    const float2 old = *to;
-    *to = {old.x - pair[0] * scale, old.y - pair[1] * scale};
+  ForEachPairOfBlock(s, block, lane, sum, [&](float2& to, const float* pair) {
+    to = {to.x - pair[0] * scale, to.y - pair[1] * scale};
   });
 }
 
-// Makes rows [16 m, 16 m + 16) of tile (i, j) the factor's, as halves, once that on the diagonal is
-// inverted, and takes their product with the solved part of rhs off theirs, by one warp.
+// The block in column c of a row, without the products of the factor's columns before, for the
+// tensor cores; `pivot`: the row of the block on the diagonal.
 template <bool kInShared>
-__device__ __forceinline__ void FinishRows(const TileSystem& s, int i, int j, int m,
-                                           const TileScales& scales) {
-  const int lane = LaneIndex();
-  float sum[4][4] = {};
-  SplitAndMultiply<kInShared>(s.tile(i, j), m, scales.entry.scale, s.tile(j, j), lane, sum);
-  __syncwarp();
-  const float scale = scales.entry.inverse * scales.inverse.inverse * scales.factor.scale;
-  const int column = lane % 4 * 2;
-  const int place = TileOffset(i, j) + 2 * m * kEightRows + HalvesPlace(lane / 4, column);
-  float taken[2] = {};  // by the eights of rows
-#pragma unroll
-  for (int c = 0; c < 4; ++c) {
-    const float2 solved = *reinterpret_cast<const float2*>(s.rhs + j * kTile + c * 8 + column);
-#pragma unroll
-    for (int r = 0; r < 2; ++r) {
-      const float2 scaled = {sum[c][2 * r] * scale, sum[c][2 * r + 1] * scale};
-      WriteHalves(s.tiles + r * kEightRows, place ^ c * 4, scaled);
-      taken[r] += scaled.x * solved.x + scaled.y * solved.y;
-    }
-  }
-  TakeOffRows(s.rhs + i * kTile + m * 16, taken, scales.factor.inverse, lane);
+__device__ __forceinline__ HalfFragment Reduce(const TileSystem& s, int row, int pivot, int c,
+                                               const TileScales& scales, int lane) {
+  float sum[2][4] = {};
+  MultiplyRows<kInShared>(s, row, pivot, c, lane, sum);
+  const float scale = scales.factor.inverse * scales.factor.inverse;
+  ForEachPairOfBlock(s, row + ColumnOffset(c), lane, sum, [&](const float2& from, float* pair) {
+    pair[0] = from.x - pair[0] * scale;
+    pair[1] = from.y - pair[1] * scale;
+  });
+  return SplitSum(sum, scales.entry.scale);
 }
 
-// Factors the system in place and replaces rhs by the factor's inverse times it, with all warps of
-// the block. Tiles become halves: on the diagonal of their factors' inverses, below of the factor.
+// Makes of a reduced block that of the factor, once that on the diagonal is inverted, and takes its
+// product with `solved`, 16 of rhs, off its own 16; by one warp.
+template <bool kInShared>
+__device__ __forceinline__ HalfFragment MultiplyByInverse(const TileSystem& s,
+                                                          const HalfFragment& reduced, int block,
+                                                          int inverse, const float* solved,
+                                                          float* rhs, const TileScales& scales,
+                                                          int lane) {
+  float sum[2][4];
+  Multiply(reduced, ReadHalves<kInShared, false>(s.tiles, inverse, lane), sum);
+  __syncwarp();
+  const float scale = scales.entry.inverse * scales.inverse.inverse;
+  const HalfFragment halves = SplitSum(sum, scale * scales.factor.scale);
+  WriteHalves(s.tiles, block, halves, lane);
+  const float2 first = *reinterpret_cast<const float2*>(solved + lane % 4 * 2);
+  const float2 second = *reinterpret_cast<const float2*>(solved + 8 + lane % 4 * 2);
+  float taken[2];  // by the eights of rows
+#pragma unroll
+  for (int e = 0; e < 2; ++e) {
+    taken[e] = sum[0][2 * e] * first.x + sum[0][2 * e + 1] * first.y + sum[1][2 * e] * second.x +
+               sum[1][2 * e + 1] * second.y;
+  }
+  TakeOffRows(rhs, taken, scale, lane);
+  return halves;
+}
+
+// Factors the system in place and replaces rhs by the factor's inverse times it, with all warps.
+// Tiles become halves: on the diagonal of their factors' inverses, below of the factor.
 // Returns their scales. Ends with a barrier.
 template <int kWarps, bool kInShared>
 __device__ __forceinline__ TileScales Factor(const TileSystem& s) {
   float largest = 1.0f;
 #pragma unroll 1
-  for (int i = LaneIndex(); i < s.blocks * kTile; i += kWarpSize) {
+  for (int i = LaneIndex(); i < s.side * kTile; i += kWarpSize) {
     largest = fmaxf(largest, s.diagonal[i]);
   }
   largest = LargestOverWarp(largest);
   const TileScales scales = ScalesFor(largest);
-  for (int j = 0; j < s.blocks; ++j) {
-    const int warp = WarpIndex();
-    // Column j takes column j - 1 off; those before it has taken off while that one was factored.
-    // Then warp 0 factors, and the others do so for column j + 1.
-#pragma unroll 1
-    for (int ahead = 0; ahead < 2; ++ahead) {
-      for (int i = j + warp; j > 0 && i < s.blocks; i += kWarps - ahead) {
-        const int column = j + ahead, first = ahead == 0 ? j - 1 : 0;
-        if (i == column) {
-          SubtractProducts<kInShared, TilePart::kLower>(s, i, column, first, j, scales);
-        } else {
-          SubtractProducts<kInShared, TilePart::kAll>(s, i, column, first, j, scales);
-        }
-      }
-      if (warp == 0) {
-        __syncwarp();
-        const bool good = InvertDiagonalTile<kInShared>(s.tile(j, j), s.diagonal + j * kTile,
-                                                        s.pivot_rows, s.rhs + j * kTile,
-                                                        s.used - j * kTile, scales, LaneIndex());
-        if (ThreadIndex() == 0 && !good) ++*s.bad_pivots;
-        break;
+  const int lane = LaneIndex(), warp = WarpIndex();
+  const int rows = (s.used + kBlock - 1) / kBlock;  // of blocks; the rest is the identity's
+  for (int c = 0; c < rows; ++c) {
+    // While warp 0 inverts the block on the diagonal, the others reduce one below each, and the
+    // last the next on the diagonal, but for this column's product.
+    const int column = ColumnOffset(c), pivot = RowOffset(c), below = c + warp;
+    const int row = RowOffset(below);
+    float* solved = s.rhs + c * kBlock;
+    HalfFragment reduced = {};  // or it would hold registers from the kernel's beginning on
+    if (warp == 0) {
+      const bool good = FinishBlock(s.tiles, pivot + column, s.diagonal + c * kBlock, s.pivot_rows,
+                                    solved, s.used - c * kBlock, scales.inverse, lane);
+      if (lane == 0 && !good) ++*s.bad_pivots;
+    } else {
+      if (below < rows) reduced = Reduce<kInShared>(s, row, pivot, c, scales, lane);
+      if (warp == kWarps - 1 && c > 0 && c + 1 < rows) {
+        const int next = RowOffset(c + 1);
+        float sum[2][4] = {};
+        MultiplyRows<kInShared>(s, next, next, c, lane, sum);
+        SubtractProduct(s, next + ColumnOffset(c + 1), sum, scales, lane);
       }
     }
     __syncthreads();
-    const int halves_in_use =
-        (s.used + kTile / 2 - 1) / (kTile / 2) - 2 * (j + 1);  // the rest is zero
-    for (int half = WarpIndex(); half < halves_in_use; half += kWarps) {
-      FinishRows<kInShared>(s, j + 1 + half / 2, j, half % 2, scales);
+    const auto multiply = [&](const HalfFragment& left, int r, int r_offset) {
+      return MultiplyByInverse<kInShared>(s, left, r_offset + column, pivot + column, solved,
+                                          s.rhs + r * kBlock, scales, lane);
+    };
+    if (warp > 0 && below < rows) {
+      const HalfFragment halves = multiply(reduced, below, row);
+      if (warp == 1) {
+        float sum[2][4];
+        Multiply(halves, AsRight(halves), sum);
+        SubtractProduct(s, row + ColumnOffset(below), sum, scales, lane);
+      }
+    }
+#pragma unroll 1
+    for (int r = below + kWarps; r < rows; r += kWarps) {
+      const int other = RowOffset(r);
+      multiply(Reduce<kInShared>(s, other, pivot, c, scales, lane), r, other);
     }
     __syncthreads();
   }
+#pragma unroll 1
+  for (int i = warp; 2 * i + 1 < rows; i += kWarps) {
+    InvertCorner<kInShared>(s.tile(i, i), scales, lane);
+  }
+  __syncthreads();
   return scales;
 }
 
@@ -116,17 +175,17 @@ __device__ __forceinline__ TileScales Factor(const TileSystem& s) {
 template <int kWarps, bool kInShared>
 __device__ __forceinline__ void SubstituteBack(const TileSystem& s, const TileScales& scales) {
   // Row j - 1 takes the last off from warp 0, which then solves it.
-  for (int j = s.blocks; j > 0; --j) {
+  for (int j = s.side; j > 0; --j) {
     const int warp = WarpIndex(), lane = LaneIndex();
-    for (int i = j - 1 - warp; j < s.blocks && i >= 0; i -= kWarps) {
+    for (int i = j - 1 - warp; j < s.side && i >= 0; i -= kWarps) {
       s.rhs[i * kTile + OwnColumn(lane)] -=
-          TransposedTimesVector<kInShared>(s.tile(j, i), s.rhs + j * kTile, lane) *
+          TransposedTimesVector<kInShared, false>(s.tile(j, i), s.rhs + j * kTile, lane) *
           scales.factor.inverse;
     }
     if (warp == 0) {
       __syncwarp();
       float* own = s.rhs + (j - 1) * kTile;
-      const float solved = TransposedTimesVector<kInShared>(s.tile(j - 1, j - 1), own, lane);
+      const float solved = TransposedTimesVector<kInShared, true>(s.tile(j - 1, j - 1), own, lane);
       __syncwarp();
       own[OwnColumn(lane)] = solved * scales.inverse.inverse;
     }

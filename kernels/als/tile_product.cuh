@@ -32,9 +32,21 @@ __device__ __forceinline__ int TilePlace(int row, int column) {
 
 inline constexpr int kEightRows = 8 * kTile;
 
+// A tile's quarters: blocks of half its order.
+inline constexpr int kBlock = kTile / 2;
+
 __host__ __device__ constexpr int NumTiles(int blocks) { return blocks * (blocks + 1) / 2; }
 __host__ __device__ constexpr int TileIndex(int i, int j) { return i * (i + 1) / 2 + j; }
 __host__ __device__ constexpr int TileOffset(int i, int j) { return TileIndex(i, j) * kTileFloats; }
+// Where row r of a system's blocks begins, and from there its block c: a block's elements lie at
+// the sum ^ their place in a tile.
+__device__ __forceinline__ int RowOffset(int r) {
+  const int i = r >> 1;
+  return (i * (i + 1) + (r & 1)) * (kTileFloats / 2);
+}
+__device__ __forceinline__ int ColumnOffset(int c) {
+  return (c >> 1) * kTileFloats + (c & 1) * kBlock;
+}
 
 // The row block of lower tile `index`.
 __device__ __forceinline__ int TileRow(int index) {
@@ -42,12 +54,6 @@ __device__ __forceinline__ int TileRow(int index) {
   while (TileIndex(i + 1, 0) <= index) ++i;
   return i;
 }
-
-// What of a tile is wanted.
-enum class TilePart {
-  kAll,
-  kLower,  // of a tile on the diagonal, without the 16 x 16 right above
-};
 
 // One tile's sums, spread over a warp as mma leaves them.
 struct TileSum {
@@ -67,13 +73,13 @@ __device__ __forceinline__ void Clear(TileSum& sum) {
 
 // Calls visit(place in memory, pair) for the elements that this lane holds: two side by side in
 // each 8 x 8 block. The tile begins at `offset`, a multiple of its size.
-template <TilePart kWanted, typename Sum, typename Visit>
+template <typename Sum, typename Visit>
 __device__ __forceinline__ void ForEachPair(Sum& sum, int offset, int lane, Visit visit) {
   const int place = offset + TilePlace(lane / 4, lane % 4 * 2);
 #pragma unroll
   for (int c = 0; c < 4; ++c) {
 #pragma unroll
-    for (int r = kWanted == TilePart::kLower ? c / 2 * 2 : 0; r < 4; ++r) {
+    for (int r = 0; r < 4; ++r) {
       visit((place ^ c * 8) + r * kEightRows, &sum.part[r / 2][c][r % 2 * 2]);
     }
   }
@@ -204,17 +210,15 @@ __device__ __forceinline__ void MultiplySame(bool tall, const HalfFragment (&abo
 
 // sum += 16 columns of 32 rows, above and below, times those of others, transposed, where right(i)
 // gives the fragment of rows [16 i, 16 i + 16). Where the tile is not `tall`, all below is zero.
-template <TilePart kWanted, typename Right>
+template <typename Right>
 __device__ __forceinline__ void MultiplyFragments(bool tall, const HalfFragment& above,
                                                   const HalfFragment& below, Right right,
                                                   TileSum& sum) {
   const HalfFragment first = right(0), second = right(1);
   MultiplyAdd<0>(above, first, sum.part[0][0]);
   MultiplyAdd<1>(above, first, sum.part[0][1]);
-  if (kWanted == TilePart::kAll) {
-    MultiplyAdd<0>(above, second, sum.part[0][2]);
-    MultiplyAdd<1>(above, second, sum.part[0][3]);
-  }
+  MultiplyAdd<0>(above, second, sum.part[0][2]);
+  MultiplyAdd<1>(above, second, sum.part[0][3]);
   if (!tall) return;
   MultiplyAdd<0>(below, first, sum.part[1][0]);
   MultiplyAdd<1>(below, first, sum.part[1][1]);
@@ -222,16 +226,15 @@ __device__ __forceinline__ void MultiplyFragments(bool tall, const HalfFragment&
   MultiplyAdd<1>(below, second, sum.part[1][3]);
 }
 
-// Rows [16 m, 16 m + 16) of columns [k, k + 16) of a tile of floats, as the left operand.
-__device__ __forceinline__ HalfFragment SplitFragment(const float* tile, int k, int m, float scale,
+// A block of floats, as the left operand.
+__device__ __forceinline__ HalfFragment SplitFragment(const float* tiles, int block, float scale,
                                                       int lane) {
   HalfFragment fragment;
-  const int place = TilePlace(lane / 4, lane % 4 * 2) ^ k;
-  tile += 2 * m * kEightRows;
+  const int place = block ^ TilePlace(lane / 4, lane % 4 * 2);
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     const auto* pair =
-        reinterpret_cast<const float2*>(tile + (place ^ i / 2 * 8) + i % 2 * kEightRows);
+        reinterpret_cast<const float2*>(tiles + (place ^ i / 2 * 8) + i % 2 * kEightRows);
     SplitPair(pair->x * scale, pair->y * scale, fragment.high[i], fragment.low[i]);
   }
   return fragment;
