@@ -89,7 +89,7 @@ def model(gpu, users, items, num_users, num_items, factors, element, shapes, rec
         row_bytes = factors * ELEMENT_BYTES[element]
         hit = min(1.0, gpu["l2_bytes"] / (fixed * row_bytes))
         bandwidth = 1 / (hit / gpu["l2"] + (1 - hit) / gpu["hbm"])
-        bounds = (0, 16, 32, 64, 128, 256, CHUNK, 10**9)
+        bounds = (0, 16, 32, 64, 128, 160, 256, CHUNK, 10**9)
         for low, high in zip(bounds, bounds[1:]):
             for short in (True, False):
                 own = rows[(rows > low) & (rows <= high)]
@@ -104,6 +104,7 @@ def model(gpu, users, items, num_users, num_items, factors, element, shapes, rec
                         (32, "1, 1, 32"),
                         (64, "2, 2, 32"),
                         (128, "4, 3, 32"),
+                        (160, "5, 3, 32"),
                         (10**9, "12, 3, 32"),
                     )
                     if order <= limit

@@ -131,6 +131,8 @@ struct RowLauncher {
       call.template operator()<2, 2, 32>();
     } else if (order <= 128) {
       call.template operator()<4, 3, 32>();
+    } else if (order <= 160) {
+      call.template operator()<5, 3, 32>();  // two of which fit on a multiprocessor
     } else if (NumTiles(order / kTile) <= 12 * 3 && Fits(Layout<12, 3, 32, kShort>(order))) {
       call.template operator()<12, 3, 32>();  // whose registers form all tiles in one turn
     } else {

@@ -28,7 +28,7 @@ namespace {
 // A row for every kernel of the row solver, and one that float32 cannot factor.
 Csr Observations(int64_t factors) {
   std::vector<int64_t> lengths = {9000, factors + 10, 0, 1};
-  for (int64_t n : {32, 64, 128, 256}) {
+  for (int64_t n : {32, 64, 128, 160, 256}) {
     if (n <= factors) lengths.push_back(n);
   }
   return testing::RandomCsr(lengths, 9000, 1, false);
