@@ -46,10 +46,11 @@ __device__ __forceinline__ void StartCopies(const RowProblem& p, const Observati
                                             const StageShare& own, int c) {
   using Strips = Strips<kDepth, kShort>;
   using Copies = typename Strips::template Copies<Element>;
-  const int slot = SlotOf(layout, c), lane = LaneIndex();
+  const int slot = SlotOf(c), lane = LaneIndex();
   const int floats = Strips::Line(layout.padded_factors);
   const unsigned stride_bytes = p.stride * static_cast<unsigned>(sizeof(Element));
-  const int32_t* ids = p.indices + row.begin;
+  const char* ids = reinterpret_cast<const char*>(p.indices + row.begin);
+  ComputeAnew(ids);
   float* to = w.stages + slot * layout.stage + Copies::Place(lane);
 #pragma unroll 1
   for (int strip = own.strip; strip < own.strips; strip += own.strip_step) {
@@ -64,7 +65,8 @@ __device__ __forceinline__ void StartCopies(const RowProblem& p, const Observati
         const int line = first + Copies::Line(lane, turn);
         const int j = kShort ? line : c * kDepth + line;
         const bool there = inside && j < row.count;
-        const unsigned id = there ? ids[j] : 0;
+        const unsigned id =
+            there ? *reinterpret_cast<const unsigned*>(RowAt(ids, j, sizeof(unsigned))) : 0;
         CopyAsync16(to + line * floats + strip * kTile, RowAt(from, id, stride_bytes), there);
       }
     }
@@ -97,7 +99,7 @@ template <int kWarps, int kDepth, bool kShort, typename Element>
 __device__ __forceinline__ void SplitOwnCopies(const SolveLayout& layout, const Workspace& w,
                                                const StageShare& own, int c) {
   using Strips = Strips<kDepth, kShort>;
-  const int slot = SlotOf(layout, c), lane = LaneIndex();
+  const int slot = SlotOf(c), lane = LaneIndex();
   const int floats = Strips::Line(layout.padded_factors);
   const int lane_line = Strips::SplitLine(lane), unit = Strips::SplitUnit(lane);
   float* stage = w.stages + slot * layout.stage + lane_line * floats + unit * 4;

@@ -16,14 +16,14 @@ __device__ __forceinline__ int LineOfWarp(int warp, int k) {
   return (k / kGroupLines * kWarps + warp) * kGroupLines + k % kGroupLines;
 }
 
-// Gathers chunks `c` and `c + 1`, scales and splits them. A lane takes four columns of both at a
-// time, and kGroups groups of lines are on their way together. Lane i has the table's row for the
-// i-th line of its warp, and there is the group of lines from k on where is_there(k). Two groups
-// share a diagonal.
+// Gathers chunks `c` and `c + 1` from stage `slot` on, scales and splits them. A lane takes four
+// columns of both at a time, and kGroups groups of lines are on their way together. Lane i has the
+// table's row for the i-th line of its warp, and there is the group of lines from k on where
+// is_there(k). Two groups share a diagonal.
 template <int kWarps, int kGroups, typename Element, typename IsThere>
 __device__ __forceinline__ void GatherLines(const RowProblem& p, unsigned own_id, int warp,
                                             IsThere is_there, const SolveLayout& layout,
-                                            const Workspace& w, int c) {
+                                            const Workspace& w, int c, int slot) {
   using Strips = Strips<32, true>;
   const int lane = LaneIndex();
   // Of a group a lane has two lines, the second two further; lines four apart have all banks.
@@ -32,7 +32,7 @@ __device__ __forceinline__ void GatherLines(const RowProblem& p, unsigned own_id
   const unsigned stride_bytes = p.stride * static_cast<unsigned>(sizeof(Element));
   // Without a second chunk the first columns are loaded once more, as conditions cost registers.
   const bool two = (c + 1) * Strips::kWidth < layout.padded_factors;
-  float* to = w.stages + SlotOf(layout, c) * layout.stage + lane_line * line + four / 2;
+  float* to = w.stages + slot * layout.stage + lane_line * line + four / 2;
   const char* from[2];
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
@@ -94,7 +94,7 @@ __device__ __forceinline__ void GatherTwoChunks(const RowProblem& p, const Obser
   const int lane = LaneIndex(), warp = kWarps == 1 ? 0 : WarpIndex(), count = Agreed(row.count);
   const unsigned own_id = p.indices[row.begin + min(LineOfWarp<kWarps>(warp, lane), count - 1)];
   const auto is_there = [&](int k) { return LineOfWarp<kWarps>(warp, k) < count; };
-  GatherLines<kWarps, 2, Element>(p, own_id, warp, is_there, layout, w, c);
+  GatherLines<kWarps, 2, Element>(p, own_id, warp, is_there, layout, w, c, SlotOf(c));
 }
 
 }  // namespace penchant::PENCHANT_CUDA_NAMESPACE

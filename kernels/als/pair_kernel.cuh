@@ -56,13 +56,14 @@ template <typename Element>
 __device__ __forceinline__ void GatherPair(const RowProblem& p, unsigned own_id, int count,
                                            const SolveLayout& layout, const Workspace& w, int c) {
   const auto is_there = [&](int k) { return k < kTile && k % kPairLines < count; };
-  GatherLines<1, kTile / kGroupLines, Element>(p, own_id, 0, is_there, layout, w, c);
+  GatherLines<1, kTile / kGroupLines, Element>(p, own_id, 0, is_there, layout, w, c,
+                                               PairSlotOf(layout, c));
   if (count <= kGroupLines) {  // the second groups of lines are not gathered, but multiplied
     const int floats = kGroupLines * Strips<32, true>::Line(layout.padded_factors);
 #pragma unroll
     for (int half = 0; half < 4; ++half) {
       float* to =
-          w.stages + SlotOf(layout, c + half / 2) * layout.stage + (half % 2 * 2 + 1) * floats;
+          w.stages + PairSlotOf(layout, c + half / 2) * layout.stage + (half % 2 * 2 + 1) * floats;
       for (int k = 4 * LaneIndex(); k < floats; k += 4 * kWarpSize) {
         *reinterpret_cast<float4*>(to + k) = {0.0f, 0.0f, 0.0f, 0.0f};
       }
@@ -206,7 +207,7 @@ __global__ void __launch_bounds__(kWarpSize, 16)
       GatherPair<Element>(p, own_id, count, layout, w, c);
 #pragma unroll 1
       for (int i = 0; i < 2 && (c + i) * 32 < layout.padded_factors; ++i) {
-        MultiplyPair(layout, w.stages + SlotOf(layout, c + i) * layout.stage, sums);
+        MultiplyPair(layout, w.stages + PairSlotOf(layout, c + i) * layout.stage, sums);
       }
       __syncwarp();
     }

@@ -19,7 +19,7 @@ __device__ __forceinline__ void ForEachChunk(const RowProblem& p, const Observat
       GatherTwoChunks<kWarps, Element>(p, row, layout, w, c);
       __syncthreads();
 #pragma unroll 1
-      for (int v = c; v < c + 2 && v < chunks; ++v) visit(SlotOf(layout, v));
+      for (int v = c; v < c + 2 && v < chunks; ++v) visit(SlotOf(v));
       __syncthreads();
     }
   } else {
@@ -37,7 +37,7 @@ __device__ __forceinline__ void ForEachChunk(const RowProblem& p, const Observat
       }
       SplitOwnCopies<kWarps, kDepth, kShort, Element>(layout, w, share, c);
       __syncthreads();
-      visit(SlotOf(layout, c));
+      visit(SlotOf(c));
       __syncthreads();
     }
   }

@@ -52,9 +52,11 @@ struct Strips {
   };
 };
 
-// The stage of chunk `c`: either every chunk has one, or there are two in turns.
-__device__ __forceinline__ int SlotOf(const SolveLayout& layout, int c) {
-  return layout.slots == 2 ? c % 2 : c;
+// The stage of chunk `c`: there are two, in turns.
+__device__ __forceinline__ int SlotOf(int c) { return c & 1; }
+// That of a chunk of a pair: every chunk may have one.
+__device__ __forceinline__ int PairSlotOf(const SolveLayout& layout, int c) {
+  return layout.slots == 2 ? SlotOf(c) : c;
 }
 
 }  // namespace penchant::PENCHANT_CUDA_NAMESPACE

@@ -123,7 +123,10 @@ __device__ __forceinline__ float4 LoadFourRelaxed(const float* from) {
 // Has what depends on `x` computed here, not earlier and kept in registers until now.
 __device__ __forceinline__ void ComputeAnew(int& x) { asm volatile("" : "+r"(x)); }
 __device__ __forceinline__ void ComputeAnew(float& x) { asm volatile("" : "+f"(x)); }
-__device__ __forceinline__ void ComputeAnew(const char*& x) { asm volatile("" : "+l"(x)); }
+__device__ __forceinline__ void ComputeAnew(const char*& x) {  // in global memory
+  asm volatile("" : "+l"(x));
+  __builtin_assume(__isGlobal(x));
+}
 
 // What is the same in all lanes, made known to be so by a vote: where a value or condition decides
 // on branches and turns, the compiler then keeps the warp together. (Of shuffles it knows less.)
@@ -146,6 +149,7 @@ __device__ __forceinline__ int LaneIndex() {
 __device__ __forceinline__ int ThreadIndex() {
   int thread;
   asm volatile("mov.u32 %0, %%tid.x;\n" : "=r"(thread));
+  __builtin_assume(0 <= thread);
   return thread;
 }
 __device__ __forceinline__ int WarpIndex() { return Agreed(ThreadIndex() / kWarpSize); }
