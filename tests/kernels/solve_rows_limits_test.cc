@@ -59,6 +59,7 @@ TEST_P(SolveRowsLimitsTest, OneHugeRowBesideEmptyOnes) {
   const Csr rows = RandomCsr(lengths, 20000, 9, true);
   FixedTable fixed(context(), RandomMatrix(20000, 8, 2, 0.3f));
   const Solved solved = Solve(context(), TestObjective(), fixed, rows.view());
+  EXPECT_EQ(solved.report.retried_rows, 0);
   EXPECT_LT(WorstError(TestObjective(), fixed, rows.view(), solved.out), 2e-5);
   for (int64_t k = 0; k < 8; ++k) EXPECT_EQ(solved.out.row(4)[k], 0.0f);
 }
