@@ -267,6 +267,13 @@ def readme_with(contracts: str) -> str:
     return head + begin + contracts + end + rest.split(end)[1]
 
 
+def refuse_banned(records: list[dict]) -> None:
+    for r in records:
+        for banned in BANNED_IN_HOT:
+            if r["kernel"].startswith(HOT) and r[banned] > 0:
+                sys.exit(f"{r['kernel']} on sm_{r['arch']}: {banned} {r[banned]}, wanted 0")
+
+
 def main() -> None:
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     if command not in ("ptx", "write", "check"):
@@ -291,10 +298,7 @@ def main() -> None:
         return
     if text != ledger.read_text() or readme != (KERNELS / "README.md").read_text():
         sys.exit("kernels/ledger.md or kernels/README.md is stale: run ./dev ledger")
-    for r in records:
-        for banned in BANNED_IN_HOT:
-            if r["kernel"].startswith(HOT) and r[banned] > 0:
-                sys.exit(f"{r['kernel']} on sm_{r['arch']}: {banned} {r[banned]}, wanted 0")
+    refuse_banned(records)
 
 
 if __name__ == "__main__":
