@@ -1,5 +1,6 @@
 #include "trainer/config.h"
 
+#include <google/protobuf/descriptor.h>
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/text_format.h>
@@ -12,13 +13,28 @@
 namespace penchant {
 namespace {
 
+// What a parser's complaint of an unknown field leaves out: the fields that there are.
+std::string FieldsInstead(const std::string& message) {
+  const std::string begin = "Message type \"";
+  const size_t end = message.find("\" has no field named");
+  if (!message.starts_with(begin) || end == std::string::npos) return "";
+  const auto* type = google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(
+      message.substr(begin.size(), end - begin.size()));
+  if (type == nullptr) return "";
+  std::string fields = " Its fields are";
+  for (int i = 0; i < type->field_count(); ++i) {
+    fields += (i == 0 ? " " : ", ") + std::string(type->field(i)->name());
+  }
+  return fields + ".";
+}
+
 // Collects the parser's complaints as "name:line:column: message".
 class Complaints : public google::protobuf::io::ErrorCollector {
  public:
   explicit Complaints(std::string name) : name_(std::move(name)) {}
   void AddError(int line, int column, const std::string& message) override {
     text_ += (text_.empty() ? "" : "\n") + name_ + ":" + std::to_string(line + 1) + ":" +
-             std::to_string(column + 1) + ": " + message;
+             std::to_string(column + 1) + ": " + message + FieldsInstead(message);
   }
   void AddWarning(int line, int column, const std::string& message) override {
     AddError(line, column, message);

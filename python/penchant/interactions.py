@@ -277,7 +277,7 @@ def _expand(path) -> list[str]:
     paths = [os.fspath(p) for p in path] if isinstance(path, (list, tuple)) else [os.fspath(path)]
     files: list[str] = []
     for pattern in paths:
-        found = sorted(_glob.glob(pattern)) if _glob.has_magic(pattern) else [pattern]
+        found = [pattern] if os.path.exists(pattern) else sorted(_glob.glob(pattern))
         if not found:
             raise FileNotFoundError(f"no file matches {pattern}")
         files += found

@@ -106,10 +106,18 @@ def test_segments_are_told_split_and_written(project):
 
 def test_errors_teach_and_have_codes(project):
     for args, code, said in [
-        (["train", "run.textproto", "--set", "als.factor=3"], 2, 'no field named "factor"'),
+        (
+            ["train", "run.textproto", "--set", "als.factor=3"],
+            2,
+            'no field named "factor". Its fields are factors, ',
+        ),
         (["train", "run.textproto", "--set", "als.factors=0"], 2, "factors must be"),
         (["train", "run.textproto", "--set", "data.user=usr"], 1, 'no column "usr"'),
-        (["train", "run.textproto", "--set", "data.path=gone.parquet"], 1, "gone.parquet"),
+        (
+            ["train", "run.textproto", "--set", "data.path=gone.parquet"],
+            1,
+            "no file matches gone.p",
+        ),
         (["train", "run.textproto", "--set", "device=cuda:99"], 1, "cannot be used"),
         (["train", "gone.textproto"], 2, "gone.textproto"),
         (["inspect", "events.parquet"], 1, "safetensors"),

@@ -24,7 +24,7 @@ TEST(ConfigTest, UnknownFieldsAreRefusedWithLineAndColumn) {
   const std::string message =
       MessageOf<DataError>([] { ParseTrainConfig("als {\n  factor: 3\n}", "my.textproto"); });
   EXPECT_THAT(message, HasSubstr("my.textproto:2:"));
-  EXPECT_THAT(message, HasSubstr("factor"));
+  EXPECT_THAT(message, HasSubstr("no field named \"factor\". Its fields are factors, "));
 }
 
 TEST(ConfigTest, OverridesTakeNumbersWordsAndPaths) {
