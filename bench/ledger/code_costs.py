@@ -37,7 +37,7 @@ class CodeCosts:
     write: float = 0  # a tile, from its sums to shared memory, or both systems of a pair
     steps: list[int] = field(default_factory=list)  # of two pivots, where systems are one tile
     back_step: float = 0  # of the substitution there
-    enter: int = 0  # of each warp, before the factorisation of larger systems
+    enter: int = 0  # of each warp, before larger systems are factored
     pivot: float = 0  # of a block's elimination in larger systems
     invert: float = 0  # what the inverse of a block on the diagonal takes beside its pivots
     step: float = 0  # a product of two of the factor's blocks, in a row of them
@@ -234,6 +234,10 @@ def count_factor(code: Code, costs: CodeCosts, roots: list[int], factor: range) 
     costs.panel = multiplied - inverted, squared - multiplied
     costs.other = of_block(others)
     costs.column = factor[-1] + 1 - end
+    return count_substitution(code, costs, factor)
+
+
+def count_substitution(code: Code, costs: CodeCosts, factor: range) -> int:
     corner = next(
         loop
         for loop in code.loops_with(HMMA=2 * MMA_PER_BLOCK, F2FP=16, MUFU=0, LDS=0)
