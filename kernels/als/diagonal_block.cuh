@@ -30,6 +30,18 @@ __device__ __forceinline__ TileScales ScalesFor(float largest) {
 __device__ __forceinline__ int BlockRow(int lane) { return lane % kBlock; }
 __device__ __forceinline__ int BlockColumn(int lane) { return lane / kBlock * 8; }
 
+// row -= factor times the eight floats at `other`.
+__device__ __forceinline__ void SubtractRow(float (&row)[8], float factor, const float* other) {
+#pragma unroll
+  for (int k = 0; k < 8; k += 4) {
+    const float4 four = *reinterpret_cast<const float4*>(other + k);
+    row[k] -= factor * four.x;
+    row[k + 1] -= factor * four.y;
+    row[k + 2] -= factor * four.z;
+    row[k + 3] -= factor * four.w;
+  }
+}
+
 // Replaces a symmetric block by the inverse of its Cholesky factor, scaled: an elimination in
 // place, two pivots a step. After step c a row holds the inverse left of column c + 2 and what is
 // left of the block right of it, and what stands above the diagonal is of no use. Rows from `used`
@@ -73,22 +85,8 @@ __device__ __forceinline__ bool InvertBlock(float (&row)[8], float floor, float 
     const bool below = r > c + 1;
     const float q = below ? (of_second * a - of_first * b) * over_determinant : 0.0f;
     const float p = below ? (of_first - q * b) * over_a : 0.0f;
-#pragma unroll
-    for (int k = 0; k < 8; k += 4) {
-      const float4 four = *reinterpret_cast<const float4*>(second + column + k);
-      row[k] -= q * four.x;
-      row[k + 1] -= q * four.y;
-      row[k + 2] -= q * four.z;
-      row[k + 3] -= q * four.w;
-    }
-#pragma unroll
-    for (int k = 0; k < 8; k += 4) {
-      const float4 four = *reinterpret_cast<const float4*>(first + column + k);
-      row[k] -= p * four.x;
-      row[k + 1] -= p * four.y;
-      row[k + 2] -= p * four.z;
-      row[k + 3] -= p * four.w;
-    }
+    SubtractRow(row, q, second + column);
+    SubtractRow(row, p, first + column);
     if (column == c / 8 * 8) {
       row[c % 8] = r == c ? 1.0f : -p;
       row[c % 8 + 1] = r == c + 1 ? 1.0f : -q;
@@ -141,9 +139,9 @@ __device__ __forceinline__ void WriteBlock(const float (&row)[8], float* tiles, 
 
 // Replaces a block by halves of its Cholesky factor's inverse, and its rows of `rhs` by the inverse
 // times them. Returns whether all pivots were good.
-__device__ __forceinline__ bool FinishBlock(float* tiles, int block, const float* diagonal,
-                                            float* pivot_rows, float* rhs, int used,
-                                            const HalfScale& half, int lane) {
+__device__ __forceinline__ bool InvertDiagonalBlock(float* tiles, int block, const float* diagonal,
+                                                    float* pivot_rows, float* rhs, int used,
+                                                    const HalfScale& half, int lane) {
   float row[8];
   ReadBlock(tiles, block, lane, row);
   const bool good =

@@ -58,6 +58,7 @@ CudaRowPlan PlanRows(Context& context, const CsrView& rows, int64_t factors) {
   add(0, in_chunks, false, true);
   add(in_chunks, long_end, false, false);
   int64_t begin = long_end;
+  // Where the kernels change: at kPairLines, then as RowLauncher::ForOrder says.
   for (int64_t bound : {256, 160, 128, 64, 32, 16, 0}) {
     if (bound >= factors) continue;
     const int64_t end = first_within(bound);

@@ -109,18 +109,22 @@ __device__ __forceinline__ HalfFragment MultiplyByInverse(const TileSystem& s,
   return halves;
 }
 
-// Factors the system in place and replaces rhs by the factor's inverse times it, with all warps.
-// Tiles become halves: on the diagonal of their factors' inverses, below of the factor.
-// Returns their scales. Ends with a barrier.
-template <int kWarps, bool kInShared>
-__device__ __forceinline__ TileScales Factor(const TileSystem& s) {
+// On the diagonal, by each warp.
+__device__ __forceinline__ float LargestEntry(const TileSystem& s) {
   float largest = 1.0f;
 #pragma unroll 1
   for (int i = LaneIndex(); i < s.side * kTile; i += kWarpSize) {
     largest = fmaxf(largest, s.diagonal[i]);
   }
-  largest = LargestOverWarp(largest);
-  const TileScales scales = ScalesFor(largest);
+  return LargestOverWarp(largest);
+}
+
+// Factors the system in place and replaces rhs by the factor's inverse times it, with all warps.
+// Tiles become halves: on the diagonal of their factors' inverses, below of the factor.
+// Returns their scales. Ends with a barrier.
+template <int kWarps, bool kInShared>
+__device__ __forceinline__ TileScales Factor(const TileSystem& s) {
+  const TileScales scales = ScalesFor(LargestEntry(s));
   const int lane = LaneIndex(), warp = WarpIndex();
   const int rows = (s.used + kBlock - 1) / kBlock;  // of blocks; the rest is the identity's
   for (int c = 0; c < rows; ++c) {
@@ -131,8 +135,9 @@ __device__ __forceinline__ TileScales Factor(const TileSystem& s) {
     float* solved = s.rhs + c * kBlock;
     HalfFragment reduced = {};  // or it would hold registers from the kernel's beginning on
     if (warp == 0) {
-      const bool good = FinishBlock(s.tiles, pivot + column, s.diagonal + c * kBlock, s.pivot_rows,
-                                    solved, s.used - c * kBlock, scales.inverse, lane);
+      const bool good =
+          InvertDiagonalBlock(s.tiles, pivot + column, s.diagonal + c * kBlock, s.pivot_rows,
+                              solved, s.used - c * kBlock, scales.inverse, lane);
       if (lane == 0 && !good) ++*s.bad_pivots;
     } else {
       if (below < rows) reduced = Reduce<kInShared>(s, row, pivot, c, scales, lane);

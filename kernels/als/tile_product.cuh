@@ -38,6 +38,7 @@ inline constexpr int kBlock = kTile / 2;
 __host__ __device__ constexpr int NumTiles(int blocks) { return blocks * (blocks + 1) / 2; }
 __host__ __device__ constexpr int TileIndex(int i, int j) { return i * (i + 1) / 2 + j; }
 __host__ __device__ constexpr int TileOffset(int i, int j) { return TileIndex(i, j) * kTileFloats; }
+
 // Where row r of a system's blocks begins, and from there its block c: a block's elements lie at
 // the sum ^ their place in a tile.
 __device__ __forceinline__ int RowOffset(int r) {
@@ -224,20 +225,6 @@ __device__ __forceinline__ void MultiplyFragments(bool tall, const HalfFragment&
   MultiplyAdd<1>(below, first, sum.part[1][1]);
   MultiplyAdd<0>(below, second, sum.part[1][2]);
   MultiplyAdd<1>(below, second, sum.part[1][3]);
-}
-
-// A block of floats, as the left operand.
-__device__ __forceinline__ HalfFragment SplitFragment(const float* tiles, int block, float scale,
-                                                      int lane) {
-  HalfFragment fragment;
-  const int place = block ^ TilePlace(lane / 4, lane % 4 * 2);
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    const auto* pair =
-        reinterpret_cast<const float2*>(tiles + (place ^ i / 2 * 8) + i % 2 * kEightRows);
-    SplitPair(pair->x * scale, pair->y * scale, fragment.high[i], fragment.low[i]);
-  }
-  return fragment;
 }
 
 }  // namespace penchant::PENCHANT_CUDA_NAMESPACE
