@@ -122,7 +122,7 @@ def model(gpu, users, items, num_users, num_items, factors, element, shapes, rec
                 row = RowShape(
                     short=short,
                     pair=pair,
-                    blocks=math.ceil(mean_order / 32),
+                    side=math.ceil(mean_order / 32),
                     low=share_low(own, order, pair) if short else 0.0,
                     n=mean,
                     lines=float(np.ceil(own / 8).mean() * 8),

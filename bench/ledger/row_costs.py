@@ -28,7 +28,7 @@ class RowShape:
 
     short: bool
     pair: bool  # two rows a warp, whose systems share a tile
-    blocks: int  # tiles a side
+    side: int  # tiles
     # Share of the rows whose last tile has at most 16 rows in use; of systems of one tile, share of
     # the pivots whose rows spare the tile's last eight columns.
     low: float
@@ -69,10 +69,10 @@ def step_cycles(one_tile: bool, ffma: int) -> float:
 
 def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float, float, float]:
     """mma, instructions, wavefronts and cycles in a chain of a row's solution."""
-    blocks, warps = row.blocks, row.warps
-    step = step_cycles(blocks == 1, ffma)
+    side, warps = row.side, row.warps
+    step = step_cycles(side == 1, ffma)
     used = row.n if row.short else row.factors  # steps of the elimination
-    if blocks == 1:  # solved without its inverse; half a tile is spared the other's columns
+    if side == 1:  # solved without its inverse; half a tile is spared the other's columns
         pairs = used / 2
         steps = code.steps[: math.ceil(pairs)]
         taken = sum(step * min(1.0, pairs - k) for k, step in enumerate(steps))
@@ -80,24 +80,23 @@ def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float
         instructions = (taken - spared * 5 + used * code.back_step) / row.rows
         wavefronts = (used * (7.5 - row.pair * 2) - spared + (16 if row.pair else 32)) / row.rows
         return 0, instructions, wavefronts, used * (step + SHARED_CYCLES + 2 * FFMA_CYCLES)
-    costs = [
-        factor_blocks(2 * blocks - low, used, row, code, step, share)
-        for low, share in ((0, 1 - row.low), (1, row.low))
-    ]
-    mma, instructions, wavefronts, chain = (sum(parts) for parts in zip(*costs))
+    costs = [factor_blocks(2 * side - low, used, row, code, step) for low in (0, 1)]
+    mma, instructions, wavefronts, chain = (
+        whole * (1 - row.low) + low * row.low for whole, low in zip(*costs)
+    )
     # Substitution, by tiles.
-    below = blocks * (blocks - 1) / 2
-    instructions += warps * (code.enter + blocks * code.back_column)
-    instructions += below * code.back + blocks * code.back_solve
-    chain += (code.enter + (blocks - 1) * code.back) * CYCLES
-    chain += blocks * ((code.back_solve + code.back_column) * CYCLES + BARRIER_CYCLES)
-    return mma + (below + blocks) * 8, instructions, wavefronts + (below + blocks) * 40, chain
+    below = side * (side - 1) / 2
+    instructions += warps * (code.enter + side * code.back_column)
+    instructions += below * code.back + side * code.back_solve
+    chain += (code.enter + (side - 1) * code.back) * CYCLES
+    chain += side * ((code.back_solve + code.back_column) * CYCLES + BARRIER_CYCLES)
+    return mma + (below + side) * 8, instructions, wavefronts + (below + side) * 40, chain
 
 
 def factor_blocks(
-    rows: int, used: float, row: RowShape, code: CodeCosts, step: float, share: float
-) -> list[float]:
-    """The same of the factorisation of so many rows of blocks, times `share`."""
+    rows: int, used: float, row: RowShape, code: CodeCosts, step: float
+) -> tuple[float, float, float, float]:
+    """The same of the factorisation of so many rows of blocks."""
     warps = row.warps
     mma = instructions = wavefronts = chain = 0.0
     for c in range(rows):
@@ -129,7 +128,7 @@ def factor_blocks(
     wavefronts += used * 5 + rows // 2 * 32
     mma += rows // 2 * 2 * MMA_PER_BLOCK
     chain += math.ceil(rows // 2 / warps) * code.corner * CYCLES
-    return [share * x for x in (mma, instructions, wavefronts, chain)]
+    return mma, instructions, wavefronts, chain
 
 
 def final_cost(row: RowShape, code: CodeCosts) -> tuple[float, float, float]:
@@ -179,13 +178,13 @@ def operand_loads(blocks: int, tiles_a_warp: int) -> int:
 
 
 def row_cost(row: RowShape, code: CodeCosts, element: str, gpu: dict) -> RowCost:
-    blocks, warps, factors = row.blocks, row.warps, row.factors
+    side, warps, factors = row.side, row.warps, row.factors
     steps = row.contraction / 16
-    products = MMA_ON_DIAGONAL * blocks + MMA_PER_TILE * blocks * (blocks - 1) / 2
-    if blocks > 1:  # a last row of tiles that is half empty is spared 12 of each tile's
-        products -= 12 * row.low * blocks
+    products = MMA_ON_DIAGONAL * side + MMA_PER_TILE * side * (side - 1) / 2
+    if side > 1:  # a last row of tiles that is half empty is spared 12 of each tile's
+        products -= 12 * row.low * side
     mma = steps * (6 if row.pair else products)
-    loads = steps * (2 if row.pair else operand_loads(blocks, TILES_A_WARP[warps]))
+    loads = steps * (2 if row.pair else operand_loads(side, TILES_A_WARP[warps]))
     eights = (row.lines if row.short else row.contraction) * factors / 8 / 32  # a lane
     # As many warps as there are eight lines share a strip of 32 columns, in powers of two.
     sharing = 2 ** int(math.log2(max(1, min(DEPTH // 8, warps * 32 // factors))))
@@ -215,12 +214,12 @@ def row_cost(row: RowShape, code: CodeCosts, element: str, gpu: dict) -> RowCost
     # with its multiprocessor to itself takes of tensor cores and shared memory.
     taken = row.rows * formed / chunks * max(CYCLES / warps, 1 / 4)
     taken = max(taken, row.rows * max(mma * MMA / (2 * gpu["mma"]), gathered) / chunks)
-    tiles = blocks * (blocks + 1) / 2
+    tiles = side * (side + 1) / 2
     diagonals = math.ceil(factors / 64 / (1 if row.pair else warps))
     a_warp = code.before + diagonals * code.diagonal + code.after
     if row.short and not row.pair:
-        cleared = (32 * blocks - row.lines) * (DEPTH + 4) / 4 / 32 / warps
-        a_warp += math.ceil(blocks / warps) * code.line
+        cleared = (32 * side - row.lines) * (DEPTH + 4) / 4 / 32 / warps
+        a_warp += math.ceil(side / warps) * code.line
         a_warp += math.ceil(cleared) * code.clear
     rest = (warps * a_warp + tiles * code.write) / row.rows
     final, final_wavefronts, final_cycles = final_cost(row, code)
