@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bench" / "ledger"))
 import ledger  # noqa: E402
 from code_costs import code_costs  # noqa: E402
-from row_costs import DEPTH, ELEMENT_BYTES, MMA, RowShape, row_cost  # noqa: E402
+from row_costs import DEPTH, ELEMENT_BYTES, MMA, TURN_LINES, RowShape, row_cost  # noqa: E402
 
 GPUS = {
     # bytes/s of HBM and L2, L2 bytes, multiprocessors, clock, multiply-adds of mma.sync in TF32 a
@@ -118,6 +118,7 @@ def model(gpu, users, items, num_users, num_items, factors, element, shapes, rec
                 mean = float(own.mean())
                 # Within a part, blocks of 32 beyond the row are skipped.
                 mean_order = float(np.ceil(own / 32).mean() * 32) if short else order
+                warps = threads // 32
                 panel = 32 * (DEPTH + 4) * 4 * padded // DEPTH
                 row = RowShape(
                     short=short,
@@ -126,10 +127,11 @@ def model(gpu, users, items, num_users, num_items, factors, element, shapes, rec
                     low=share_low(own, order, pair) if short else 0.0,
                     n=mean,
                     lines=float(np.ceil(own / 8).mean() * 8),
+                    turns=1.0 if pair else float(np.ceil(own / TURN_LINES.get(warps, 1)).mean()),
                     factors=factors,
                     contraction=padded if short else mean,
                     panel_stays=pair and panel <= PANEL_STAYS,
-                    warps=threads // 32,
+                    warps=warps,
                 )
                 cost = row_cost(row, codes[kernel], element, gpu)
                 count = len(own) * scale

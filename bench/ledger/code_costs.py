@@ -18,7 +18,7 @@ AHEAD = 8  # observations that are gathered once more, on their way together
 # Ways to form a tile and to write it, by the mma of a kernel's code: where systems are one tile, or
 # two of half its order; where two warps have three, and where each of a warp's three may lie on the
 # diagonal or below.
-KINDS = {2 * 18: 1, 2 * 12: 1, 24 + 2 * 18: 3, 3 * (24 + 18): 6, 2 * 3 * (24 + 18): 6}
+KINDS = {2 * 18: 1, 2 * 12: 1, 2 * (24 + 2 * 18): 3, 3 * (24 + 18): 6, 6 * (24 + 18): 6}
 
 
 @dataclass
@@ -28,7 +28,8 @@ class CodeCosts:
     before: int = 0  # of each warp, before its row is gathered, beside the next three loops
     diagonal: int = 0  # a turn over the row's D^-1/2
     line: int = 0  # a turn over the system's lines (short side)
-    clear: int = 0  # a turn over both stages' unused lines
+    clear: int = 0  # a turn over both stages' unused lines, or over some of a pair's
+    turn: int = 0  # of a warp that gathers through registers in turns, beside the splitting
     gather: float = 0  # eight lines of a strip, by one warp: eight columns a lane; and splitting
     strip: int = 0  # the loops over strips, beside what is in them: to copy, and to split
     product: float = 0  # an mma of the row's product
@@ -163,7 +164,11 @@ def count_chunk(code: Code, costs: CodeCosts, chunk: range) -> None:
     costs.product = sum(map(len, products)) / sum(code.count(s, "HMMA") for s in products)
     counted = set().union(*products)
     copies = code.loops_with(chunk, LDGSTS=2, HMMA=0) or code.loops_with(chunk, LDGSTS=1, HMMA=0)
-    loads = code.loops_with(chunk, F2FP=4 * 8, HMMA=0)
+    loads = [
+        loop
+        for loop in code.loops_with(chunk, HMMA=0)
+        if code.count(loop, "LDG") and code.count(loop, "F2FP")
+    ]
     if copies:
         halves = [copies[0], code.loops_with(chunk, F2FP=8, HMMA=0, LDSM=0)[0]]
         costs.gather = sum(map(len, halves))
@@ -173,10 +178,23 @@ def count_chunk(code: Code, costs: CodeCosts, chunk: range) -> None:
                 if half[0] in strips and strips != half:
                     costs.strip += len(code.own(strips))
                     counted.update(strips)
-    else:  # through registers, several eights of columns a turn; of pairs all of two chunks
-        turn = list(loads[0]) if loads else [k for k in code.own(chunk) if k not in counted]
-        costs.gather = len(turn) * 8 / code.count(turn, "F2FP")
-        counted.update(turn)
+    else:  # through registers, in turns, or all of two chunks at once
+        turn = list(loads[0]) if loads else code.own(chunk)
+        arriving = max(k for k in turn if code.count([k], "LDG"))
+        split = [
+            k
+            for s in code.stretches
+            if s[0] in turn and code.count(s, "F2FP")
+            for k in s
+            if k > arriving and k not in counted
+        ]
+        costs.gather = len(split) * 8 / code.count(split, "F2FP")
+        counted.update(split)
+        if loads:
+            costs.turn = len(turn) - len(split)
+            counted.update(turn)
+        for loop in code.loops_with(chunk, HMMA=0, LDG=0, STS=1):
+            costs.clear = len(loop)
     for k in code.own(chunk):
         if copies and code.count([k], "MUFU"):
             begin = next(s[0] for s in code.stretches if k in s)

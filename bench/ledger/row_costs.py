@@ -12,6 +12,8 @@ from code_costs import AHEAD, BLOCK, MMA_ON_DIAGONAL, MMA_PER_BLOCK, MMA_PER_TIL
 
 TILES_A_WARP = {1: 1, 2: 2, 4: 3, 5: 3, 12: 3}  # by the warps of a block
 DEPTH = 32  # of a chunk: columns on the short side, observations on the long one
+# Lines that a block's warps have on their way together, through registers.
+TURN_LINES = {1: 32, 2: 48}
 ELEMENT_BYTES = {"float": 4, "Bfloat16": 2}
 MMA = 16 * 8 * 16  # multiply-adds of one
 # In cycles: between two instructions of a warp that has its scheduler to itself; of a gathered
@@ -34,6 +36,7 @@ class RowShape:
     low: float
     n: float  # observations
     lines: float  # of them, as they are gathered
+    turns: float  # of TURN_LINES of them, through registers
     factors: int
     contraction: float
     panel_stays: bool
@@ -78,7 +81,7 @@ def factor_cost(row: RowShape, code: CodeCosts, ffma: int) -> tuple[float, float
         taken = sum(step * min(1.0, pairs - k) for k, step in enumerate(steps))
         spared = row.low * pairs * 4  # loads, with four FFMA each
         instructions = (taken - spared * 5 + used * code.back_step) / row.rows
-        wavefronts = (used * (7.5 - row.pair * 2) - spared + (16 if row.pair else 32)) / row.rows
+        wavefronts = (used * (6.75 - row.pair * 2.5) - spared + (16 if row.pair else 32)) / row.rows
         return 0, instructions, wavefronts, used * (step + SHARED_CYCLES + 2 * FFMA_CYCLES)
     costs = [factor_blocks(2 * side - low, used, row, code, step) for low in (0, 1)]
     mma, instructions, wavefronts, chain = (
@@ -166,14 +169,14 @@ def final_cost(row: RowShape, code: CodeCosts) -> tuple[float, float, float]:
     )
 
 
-def operand_loads(blocks: int, tiles_a_warp: int) -> int:
+def operand_loads(side: int, tiles_a_warp: int, highs_again: bool) -> int:
     """ldmatrix of a row's product, for 16 columns or observations."""
-    places = [(i, j) for i in range(blocks) for j in range(i + 1)]
+    places = [(i, j) for i in range(side) for j in range(i + 1)]
     loads = 0
     for k, (i, j) in enumerate(places):
         # A warp's tiles follow each other and share the operand of their row.
         shared = k % tiles_a_warp > 0 and places[k - 1][0] == i
-        loads += (0 if shared else 4) + (0 if i == j else 4)
+        loads += (0 if shared else 4) + (4 if i != j else 2 if highs_again else 0)
     return loads
 
 
@@ -184,28 +187,33 @@ def row_cost(row: RowShape, code: CodeCosts, element: str, gpu: dict) -> RowCost
     if side > 1:  # a last row of tiles that is half empty is spared 12 of each tile's
         products -= 12 * row.low * side
     mma = steps * (6 if row.pair else products)
-    loads = steps * (2 if row.pair else operand_loads(side, TILES_A_WARP[warps]))
+    highs_again = row.short and warps <= 2  # where rows are multiplied by themselves
+    loads = steps * (2 if row.pair else operand_loads(side, TILES_A_WARP[warps], highs_again))
     eights = (row.lines if row.short else row.contraction) * factors / 8 / 32  # a lane
     # As many warps as there are eight lines share a strip of 32 columns, in powers of two.
     sharing = 2 ** int(math.log2(max(1, min(DEPTH // 8, warps * 32 // factors))))
     chunks = math.ceil(row.contraction / DEPTH)
-    # Two chunks at a time through registers, 16 lines a warp after the other.
-    through_registers = row.short and warps <= 2
+    # Through registers two chunks at a time.
+    through_registers = row.short and warps in TURN_LINES
+    turns, arriving = 1.0, eights
     if through_registers:
         chunks = math.ceil(chunks / 2)
-    turns = 1 if row.pair or not through_registers else math.ceil(row.lines / 16 / warps)
+        turns = row.turns
+        arriving = turns * TURN_LINES[warps] / row.rows * factors / 8 / 32
     strips = chunks * (warps if row.short else sharing * factors // 32)
     formed = (
         mma * code.product
         + eights * code.gather
         + strips * code.strip
+        + chunks * warps * turns * code.turn
         + chunks * (warps * code.chunk / row.rows + code.confidences)
     )
     gathered = (
         loads * 4  # four 8 x 8 matrices of 16-byte rows
         # A lane's eight columns: arriving, read again unless in registers, written as 32 bytes of
         # halves; a confidence.
-        + eights * (ELEMENT_BYTES[element] * (2 if through_registers else 4) + 8)
+        + arriving * ELEMENT_BYTES[element] * 2
+        + eights * (ELEMENT_BYTES[element] * (0 if through_registers else 2) + 8)
         + (0 if row.short else eights)
         # 32 bytes a lane of the diagonal; shuffles and sums.
         + strips * (8 * turns if row.short else 17)
@@ -221,6 +229,8 @@ def row_cost(row: RowShape, code: CodeCosts, element: str, gpu: dict) -> RowCost
         cleared = (32 * side - row.lines) * (DEPTH + 4) / 4 / 32 / warps
         a_warp += math.ceil(side / warps) * code.line
         a_warp += math.ceil(cleared) * code.clear
+    if row.pair:  # of rows of at most eight lines, the eights after them
+        a_warp += row.low * chunks * 4 * math.ceil(8 * (DEPTH + 4) / 4 / 32) * code.clear
     rest = (warps * a_warp + tiles * code.write) / row.rows
     final, final_wavefronts, final_cycles = final_cost(row, code)
     factor_mma, factor_instructions, factor_wavefronts, chain = factor_cost(row, code, gpu["ffma"])

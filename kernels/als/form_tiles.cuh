@@ -26,7 +26,10 @@ class OwnTiles {
     }
   }
 
-  // Calls visit(unit, tile row, tile column, whether the unit before it has that row too).
+  // The first unit's tile row; 0 without one.
+  __device__ __forceinline__ int FirstRow() const { return kSingle ? 0 : max(places_[0], 0) >> 16; }
+
+  // Calls visit(unit, tile row, tile column, whether the unit before it, if any, has another row).
   template <typename Visit>
   __device__ __forceinline__ void ForEach(Visit visit) {
     if constexpr (kSingle) {
@@ -40,7 +43,7 @@ class OwnTiles {
             kTwoWarps && u == 1 ? (known == Place(0, 0) ? Place(1, 1) : kNone) : known;
         if (place == kNone) continue;
         const int i = place >> 16;
-        visit(u, i, place & 0xffff, !kTwoWarps && u > 0 && i == places_[u - 1] >> 16);
+        visit(u, i, place & 0xffff, u > 0 && (kTwoWarps || i != places_[u - 1] >> 16));
       }
     }
   }
@@ -62,9 +65,8 @@ class OwnTiles {
 // formed. On the long side the right-hand side, D^-1/2 Y'(c p), is formed beside them.
 template <int kWarps, int kUnits, int kDepth, bool kShort, typename Element, bool kInTurns,
           typename Finish>
-__device__ __forceinline__ void FormTiles(const RowProblem& p, const Observations& row,
-                                          const SolveLayout& layout, const Workspace& w, int order,
-                                          Finish finish) {
+__device__ __forceinline__ void FormTiles(const RowProblem& p, const SolveLayout& layout,
+                                          const Workspace& w, int order, Finish finish) {
   const int num_tiles = NumTiles(order / kTile);
   using Strips = Strips<kDepth, kShort>;
   constexpr int kFloat = sizeof(float);
@@ -77,44 +79,53 @@ __device__ __forceinline__ void FormTiles(const RowProblem& p, const Observation
 #pragma unroll
     for (int u = 0; u < kUnits; ++u) Clear(sums[u]);
     OwnTiles<kWarps, kUnits> own(first, num_tiles);
-    ForEachChunk<kWarps, kDepth, kShort, Element>(p, row, layout, w, [&](int slot) {
+    ForEachChunk<kWarps, kDepth, kShort, Element>(p, layout, w, [&](int slot) {
       const SharedAddress stage = SharedAddressOf(w.stages + slot * layout.stage);
-      // Where this lane's row of a fragment's matrices lies; rows of the system stand side by side
-      // in a line on the long side.
-      const int lane = LaneIndex();  // asked anew: or places stay in registers while rows arrive
-      const int by_eights = (lane % 8 + lane / 16 * 8) * line + lane / 8 % 2 * 4;
-      const int by_sixteens = lane % 16 * line + lane / 16 * 4;
-      const int left = kShort ? by_sixteens : by_eights, right = kShort ? by_eights : by_sixteens;
-      const auto fragment = [&](int k, int block, int lane_row, int m) {
-        const int tile = kTile * (kShort ? line : 1);
-        const int offset = kShort ? m * 16 * line + k / 2 : k * line + m * 8;
-        return LoadFragment<!kShort>(stage + (block * tile + lane_row + offset) * kFloat,
-                                     Strips::kSecond * kFloat);
-      };
-      if constexpr (kWarps == 1) {  // whose only tile leaves registers for two steps
-        const HalfFragment above[] = {fragment(0, 0, left, 0), fragment(16, 0, left, 0)};
-        const HalfFragment below[] = {fragment(0, 0, left, 1), fragment(16, 0, left, 1)};
-        MultiplySame(true, above, below, sums[0]);
-      } else {
-#pragma unroll(kUnits == 3 ? 2 : 1)
-        for (int k = 0; k < kDepth; k += 16) {
-          HalfFragment above[1], below[1];
-          own.ForEach([&](int u, int i, int j, bool same_row) {
-            const bool tall = !kShort || row.count > i * kTile + kBlock;
-            if (!same_row) {
-              above[0] = fragment(k, i, left, 0);
-              if (tall) below[0] = fragment(k, i, left, 1);
-            }
-            if (own.OnDiagonal(u, i, j)) {
-              MultiplySame(tall, above, below, sums[u]);
-            } else {
-              MultiplyFragments(
-                  tall, above[0], below[0], [&](int m) { return fragment(k, j, right, m); },
-                  sums[u]);
-            }
-          });
+      // Rows of the system stand side by side in a line on the long side.
+      const int eight = kShort ? 8 * line : 4, tile = kShort ? kTile * line : kTile;
+      constexpr int kSteps = kDepth / 16;
+      HalfFragment above[kSteps], below[kSteps];
+      // Asked anew, or the places of its matrices' rows stay in registers: while rows arrive, and
+      // two warps' until their second row.
+      const int asked = LaneIndex();
+      const auto load_row = [&](int i) {
+        const int lane = kWarps == 2 ? LaneIndex() : asked;
+        const int left = kShort ? lane % 16 * line + lane / 16 * 4
+                                : (lane % 8 + lane / 16 * 8) * line + lane / 8 % 2 * 4;
+        const SharedAddress at = stage + (i * tile + left) * kFloat;
+#pragma unroll
+        for (int k = 0; k < kSteps; ++k) {
+          const SharedAddress step = at + k * (kShort ? 8 : 16 * line) * kFloat;
+          above[k] = LoadFragment<!kShort>(step, Strips::kSecond * kFloat);
+          below[k] = LoadFragment<!kShort>(step + 2 * eight * kFloat, Strips::kSecond * kFloat);
         }
-      }
+      };
+      const int right = kShort ? asked % 8 * line + asked / 8 * 4
+                               : asked % kDepth * line + asked / kDepth * Strips::kSecond;
+      const auto place = [&](int j, int n) {
+        return stage + (j * tile + right + n * eight) * kFloat;
+      };
+      load_row(own.FirstRow());
+      const int observations = kShort ? w.row->observations.count : 0;
+      own.ForEach([&](int u, int i, int j, bool new_row) {
+        if (new_row) load_row(i);
+        const bool tall = kWarps == 1 || !kShort || observations > i * kTile + kBlock;
+        if (own.OnDiagonal(u, i, j)) {
+          // Registers hold them already, in a left operand's order: moved or loaded once more, as
+          // instructions and shared memory allow.
+          const auto same = [&](int n) {
+            EightRows<kSteps> rows = EightRowsOf(n < 2 ? above : below, n % 2);
+            if constexpr (kShort && kWarps <= 2) LoadMatrices<!kShort>(place(i, n), rows.high);
+            return rows;
+          };
+          MultiplyTile<true>(tall, above, below, same, sums[u]);
+        } else {
+          const auto others = [&](int n) {
+            return LoadEightRows<!kShort, kSteps>(place(j, n), Strips::kSecond * kFloat);
+          };
+          MultiplyTile<false>(tall, above, below, others, sums[u]);
+        }
+      });
     });
     own.ForEach([&](int u, int i, int j, bool) { finish(i, j, sums[u]); });
   }

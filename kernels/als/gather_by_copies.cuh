@@ -41,11 +41,11 @@ __device__ __forceinline__ StageShare OwnShare(const SolveLayout& layout, int co
 // Starts copying chunk `c`: kDepth factors of all observations (short side), or all factors of
 // kDepth observations (long side).
 template <int kWarps, int kDepth, bool kShort, typename Element>
-__device__ __forceinline__ void StartCopies(const RowProblem& p, const Observations& row,
-                                            const SolveLayout& layout, const Workspace& w,
-                                            const StageShare& own, int c) {
+__device__ __forceinline__ void StartCopies(const RowProblem& p, const SolveLayout& layout,
+                                            const Workspace& w, const StageShare& own, int c) {
   using Strips = Strips<kDepth, kShort>;
   using Copies = typename Strips::template Copies<Element>;
+  const Observations row = w.row->observations;
   const int slot = SlotOf(c), lane = LaneIndex();
   const int floats = Strips::Line(layout.padded_factors);
   const unsigned stride_bytes = p.stride * static_cast<unsigned>(sizeof(Element));

@@ -18,9 +18,9 @@ __device__ __forceinline__ int LineOfWarp(int warp, int k) {
 
 // Gathers chunks `c` and `c + 1` from stage `slot` on, scales and splits them. A lane takes four
 // columns of both at a time, and kGroups groups of lines are on their way together. Lane i has the
-// table's row for the i-th line of its warp, and there is the group of lines from k on where
-// is_there(k). Two groups share a diagonal.
-template <int kWarps, int kGroups, typename Element, typename IsThere>
+// table's row for the i-th line of its warp; the group of lines from k on is wanted where
+// is_there(k). They are of kRows rows, which have a diagonal each.
+template <int kWarps, int kRows, int kGroups, typename Element, typename IsThere>
 __device__ __forceinline__ void GatherLines(const RowProblem& p, unsigned own_id, int warp,
                                             IsThere is_there, const SolveLayout& layout,
                                             const Workspace& w, int c, int slot) {
@@ -41,11 +41,12 @@ __device__ __forceinline__ void GatherLines(const RowProblem& p, unsigned own_id
     ComputeAnew(from[i]);
   }
 #pragma unroll 1
-  for (int first = 0; is_there(first); first += kGroups * kGroupLines) {
-    Four<Element> fours[kGroups][2][2];  // not yet floats: so they take fewer registers
+  for (int first = 0; first < kWarpSize && is_there(first); first += kGroups * kGroupLines) {
+    // Of all groups: under a condition, each would keep registers to itself in the whole kernel.
+    // Not yet floats: so they take fewer.
+    Four<Element> fours[kGroups][2][2];
 #pragma unroll
     for (int g = 0; g < kGroups; ++g) {
-      if (g > 0 && !is_there(first + g * kGroupLines)) continue;
 #pragma unroll
       for (int t = 0; t < 2; ++t) {
         const unsigned id =
@@ -58,14 +59,15 @@ __device__ __forceinline__ void GatherLines(const RowProblem& p, unsigned own_id
         }
       }
     }
+    __syncwarp();  // or some would be sent for only when others have arrived
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       if (i == 1 && !two) break;
       float4 d = {};
 #pragma unroll
       for (int g = 0; g < kGroups; ++g) {
-        if (g % 2 == 0) {
-          const float* diagonal = w.diagonal + g / 2 * layout.padded_factors;
+        if (g % (kGroups / kRows) == 0) {
+          const float* diagonal = w.diagonal + g / (kGroups / kRows) * layout.padded_factors;
           d = *reinterpret_cast<const float4*>(diagonal + (c + i) * Strips::kWidth + four);
         }
         if (g > 0 && !is_there(first + g * kGroupLines)) continue;
@@ -85,16 +87,17 @@ __device__ __forceinline__ void GatherLines(const RowProblem& p, unsigned own_id
   }
 }
 
-// Gathers chunks `c` and `c + 1` of a block's row. Lines beyond it are like its last, and weigh
+// Gathers chunks `c` and `c + 1` of the block's row. Lines beyond it are like its last, and weigh
 // nothing.
 template <int kWarps, typename Element>
-__device__ __forceinline__ void GatherTwoChunks(const RowProblem& p, const Observations& row,
-                                                const SolveLayout& layout, const Workspace& w,
-                                                int c) {
+__device__ __forceinline__ void GatherTwoChunks(const RowProblem& p, const SolveLayout& layout,
+                                                const Workspace& w, int c) {
+  const Observations row = w.row->observations;
   const int lane = LaneIndex(), warp = kWarps == 1 ? 0 : WarpIndex(), count = Agreed(row.count);
   const unsigned own_id = p.indices[row.begin + min(LineOfWarp<kWarps>(warp, lane), count - 1)];
   const auto is_there = [&](int k) { return LineOfWarp<kWarps>(warp, k) < count; };
-  GatherLines<kWarps, 2, Element>(p, own_id, warp, is_there, layout, w, c, SlotOf(c));
+  constexpr int kGroups = kWarps == 1 ? 4 : 3;  // that registers have room for
+  GatherLines<kWarps, 1, kGroups, Element>(p, own_id, warp, is_there, layout, w, c, SlotOf(c));
 }
 
 }  // namespace penchant::PENCHANT_CUDA_NAMESPACE

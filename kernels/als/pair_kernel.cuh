@@ -40,9 +40,10 @@ __device__ __forceinline__ void PreparePair(const RowProblem& p, const PairLane&
 #pragma unroll 1
   for (int k = 4 * own.line; k < layout.padded_factors; k += 4 * kPairLines) {
     const float4 shift = *reinterpret_cast<const float4*>(p.shifts + k);
-    *reinterpret_cast<float4*>(diagonal + k) = {
-        InverseRoot(shift.x + lambda) * half.scale, InverseRoot(shift.y + lambda) * half.scale,
-        InverseRoot(shift.z + lambda) * half.scale, InverseRoot(shift.w + lambda) * half.scale};
+    StoreFour(
+        diagonal + k,
+        {InverseRoot(shift.x + lambda) * half.scale, InverseRoot(shift.y + lambda) * half.scale,
+         InverseRoot(shift.z + lambda) * half.scale, InverseRoot(shift.w + lambda) * half.scale});
   }
   const SystemLine line = LineOf(p, own.observations, own.line, half);
   w.scale[LaneIndex()] = line.scale;
@@ -55,15 +56,16 @@ __device__ __forceinline__ void PreparePair(const RowProblem& p, const PairLane&
 template <typename Element>
 __device__ __forceinline__ void GatherPair(const RowProblem& p, unsigned own_id, int count,
                                            const SolveLayout& layout, const Workspace& w, int c) {
-  const auto is_there = [&](int k) { return k < kTile && k % kPairLines < count; };
-  GatherLines<1, kTile / kGroupLines, Element>(p, own_id, 0, is_there, layout, w, c,
-                                               PairSlotOf(layout, c));
+  const auto is_there = [&](int k) { return k % kPairLines < count; };
+  GatherLines<1, 2, kTile / kGroupLines, Element>(p, own_id, 0, is_there, layout, w, c,
+                                                  PairSlotOf(layout, c));
   if (count <= kGroupLines) {  // the second groups of lines are not gathered, but multiplied
     const int floats = kGroupLines * Strips<32, true>::Line(layout.padded_factors);
-#pragma unroll
+#pragma unroll 1
     for (int half = 0; half < 4; ++half) {
       float* to =
           w.stages + PairSlotOf(layout, c + half / 2) * layout.stage + (half % 2 * 2 + 1) * floats;
+#pragma unroll 1
       for (int k = 4 * LaneIndex(); k < floats; k += 4 * kWarpSize) {
         *reinterpret_cast<float4*>(to + k) = {0.0f, 0.0f, 0.0f, 0.0f};
       }
@@ -86,9 +88,8 @@ __device__ __forceinline__ void MultiplyPair(const SolveLayout& layout, const fl
                                  Strips::kSecond * kFloat);
     };
     const HalfFragment left[] = {fragment(0), fragment(16)};
-    const HalfFragment right[] = {AsRight(left[0]), AsRight(left[1])};
-    MultiplyAdd<0>(left, right, sums[which][0]);
-    MultiplyAdd<1>(left, right, sums[which][1]);
+    const EightRows<2> right[] = {EightRowsOf(left, 0), EightRowsOf(left, 1)};
+    MultiplyAdd(left, right, sums[which]);
   }
 }
 
@@ -202,15 +203,17 @@ __global__ void __launch_bounds__(kWarpSize, 16)
     const unsigned own_id =
         p.indices[own.observations.begin + min(own.line, own.observations.count - 1)];
     float sums[2][2][4] = {};
+    int c = 0;
 #pragma unroll 1
-    for (int c = 0; c * 32 < layout.padded_factors; c += 2) {
+    do {  // there is a chunk: or the sums would be cleared once more
       GatherPair<Element>(p, own_id, count, layout, w, c);
 #pragma unroll 1
       for (int i = 0; i < 2 && (c + i) * 32 < layout.padded_factors; ++i) {
         MultiplyPair(layout, w.stages + PairSlotOf(layout, c + i) * layout.stage, sums);
       }
       __syncwarp();
-    }
+      c += 2;
+    } while (c * 32 < layout.padded_factors);
     WritePair(w, sums);
     const int lane = LaneIndex();
     const bool good = SolveTile<kPairLines>(w.system.tiles, w.system.diagonal, w.system.pivot_rows,

@@ -7,30 +7,33 @@
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
 
-// Calls visit(slot) for every chunk of the gathered and split row. Every visit is between barriers.
+// Calls visit(slot) for every chunk of the block's row, gathered and split. Every visit is between
+// barriers.
 template <int kWarps, int kDepth, bool kShort, typename Element, typename Visit>
-__device__ __forceinline__ void ForEachChunk(const RowProblem& p, const Observations& row,
-                                             const SolveLayout& layout, const Workspace& w,
-                                             Visit visit) {
-  const int chunks = kShort ? layout.padded_factors / kDepth : (row.count + kDepth - 1) / kDepth;
+__device__ __forceinline__ void ForEachChunk(const RowProblem& p, const SolveLayout& layout,
+                                             const Workspace& w, Visit visit) {
+  const int contraction = kShort ? layout.padded_factors : w.row->observations.count;
+  const int chunks = (contraction + kDepth - 1) / kDepth;
   if constexpr (kShort && kWarps <= 2) {
 #pragma unroll 1
     for (int c = 0; c < chunks; c += 2) {
-      GatherTwoChunks<kWarps, Element>(p, row, layout, w, c);
+      GatherTwoChunks<kWarps, Element>(p, layout, w, c);
       __syncthreads();
 #pragma unroll 1
       for (int v = c; v < c + 2 && v < chunks; ++v) visit(SlotOf(v));
       __syncthreads();
     }
   } else {
-    const auto own = [&] { return OwnShare<kWarps, kDepth, kShort>(layout, row.count); };
-    StartCopies<kWarps, kDepth, kShort, Element>(p, row, layout, w, own(), 0);
+    const auto own = [&] {
+      return OwnShare<kWarps, kDepth, kShort>(layout, w.row->observations.count);
+    };
+    StartCopies<kWarps, kDepth, kShort, Element>(p, layout, w, own(), 0);
     // The confidences; those of later chunks have time enough.
     if constexpr (!kShort) __syncthreads();
     for (int c = 0; c < chunks; ++c) {
       const StageShare share = own();
       if (c + 1 < chunks) {
-        StartCopies<kWarps, kDepth, kShort, Element>(p, row, layout, w, share, c + 1);
+        StartCopies<kWarps, kDepth, kShort, Element>(p, layout, w, share, c + 1);
         WaitForCopies<1>();
       } else {
         WaitForCopies<0>();

@@ -60,8 +60,8 @@ struct SolveLayout {
   // Where the block's arrays begin (Workspace), in floats. Those of one size come first: a constant
   // takes no register.
   static constexpr int kPivotRows = 0, kBadPivots = kPivotRows + kPivotScratch,
-                       kNumber = kBadPivots + 1, kHalf = kBadPivots + 2,
-                       kTiles = kPivotRows + (kHalf + 4 + kTile - 1) / kTile * kTile;
+                       kHalf = kBadPivots + 2, kRow = kHalf + 4,
+                       kTiles = kPivotRows + (kRow + 6 + kTile - 1) / kTile * kTile;
   int stages, factors, scale, rhs, diagonal, confidences, rhs_parts;
   int floats;  // of all
 
@@ -100,6 +100,13 @@ struct ChunkSums {
 struct Observations {
   int64_t begin;
   int count;  // distinct 32-bit ids: fewer than 2^31
+};
+
+// The row that a block solves, or forms a stretch of, and its place in the list.
+struct RowInHand {
+  Observations observations;
+  int32_t row;
+  int number;
 };
 
 // The table as kernels of this element type read it.
@@ -184,8 +191,8 @@ struct Workspace {
   float* stages;
   Confidence* confidences;
   float* rhs_parts;  // of the right-hand side, of each of the strips' warps
-  HalfScale* half;   // of the row, or of both of a pair: not worth registers, as
-  int* number;       // of the row in the list
+  HalfScale* half;   // of the row, or of both of a pair: not worth registers, nor is
+  RowInHand* row;
   TileSystem system;
 };
 
@@ -199,7 +206,8 @@ __device__ __forceinline__ Workspace LayOut(const SolveLayout& layout, float* sh
   w.confidences = reinterpret_cast<Confidence*>(shared + layout.confidences);
   w.rhs_parts = shared + layout.rhs_parts;
   w.half = reinterpret_cast<HalfScale*>(shared + SolveLayout::kHalf);
-  w.number = reinterpret_cast<int*>(shared + SolveLayout::kNumber);
+  static_assert(sizeof(RowInHand) == 6 * sizeof(float) && SolveLayout::kRow % 2 == 0);
+  w.row = reinterpret_cast<RowInHand*>(shared + SolveLayout::kRow);
   w.system.rhs = shared + layout.rhs;
   w.system.diagonal = shared + layout.diagonal;
   w.system.pivot_rows = shared + SolveLayout::kPivotRows;

@@ -41,8 +41,12 @@ __device__ __forceinline__ bool SolveTile(const float* tile, const float* diagon
     first[r] = row[c];
     second[r] = row[c + 1];
     __syncwarp();
-    // Of the pivots' 2 x 2 block, [a b; b d].
-    const float a = first[c], b = first[c + 1], d = second[c + 1];
+    // Of the pivots' 2 x 2 block, [a b; b d]: loaded with the columns beside it.
+    const float4 first_four = *reinterpret_cast<const float4*>(first + c / 4 * 4);
+    const float4 second_four = *reinterpret_cast<const float4*>(second + c / 4 * 4);
+    const bool left = c % 4 == 0;
+    const float a = left ? first_four.x : first_four.z, b = left ? first_four.y : first_four.w,
+                d = left ? second_four.y : second_four.w;
     const float determinant = a * d - b * b;
     const float over_a = Reciprocal(a), over_determinant = Reciprocal(determinant);
     // How often the pair's rows are in this one: the first in the second too.

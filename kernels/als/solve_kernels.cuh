@@ -59,12 +59,12 @@ __device__ __forceinline__ void ClearStages(const SolveLayout& layout, const Wor
 
 // Fills what every row needs before its system is formed. Ends with a barrier.
 template <int kWarps, bool kShort>
-__device__ __forceinline__ void PrepareRow(const RowProblem& p, const Observations& observations,
-                                           int32_t row, int order, const SolveLayout& layout,
-                                           const Workspace& w) {
-  const float lambda = p.lambda[row];
-  const HalfScale half = RowScale<kShort>(p, row);
+__device__ __forceinline__ void PrepareRow(const RowProblem& p, const RowInHand& row, int order,
+                                           const SolveLayout& layout, const Workspace& w) {
+  const float lambda = p.lambda[row.row];
+  const HalfScale half = RowScale<kShort>(p, row.row);
   if (ThreadIndex() == 0) {
+    *w.row = row;
     *w.system.bad_pivots = 0;
     *w.half = half;
   }
@@ -78,7 +78,7 @@ __device__ __forceinline__ void PrepareRow(const RowProblem& p, const Observatio
   if constexpr (kShort) {
 #pragma unroll 1
     for (int j = ThreadIndex(); j < order; j += kWarps * kWarpSize) {
-      const SystemLine line = LineOf(p, observations, j, half);
+      const SystemLine line = LineOf(p, row.observations, j, half);
       w.scale[j] = line.scale;
       w.system.rhs[j] = line.rhs;
     }
@@ -88,11 +88,11 @@ __device__ __forceinline__ void PrepareRow(const RowProblem& p, const Observatio
 
 // Writes the solved row.
 template <int kWarps, bool kShort, typename Element>
-__device__ __forceinline__ void WriteRow(const RowProblem& p, const Observations& row,
-                                         const SolveLayout& layout, const Workspace& w,
-                                         float* out) {
+__device__ __forceinline__ void WriteRow(const RowProblem& p, const SolveLayout& layout,
+                                         const Workspace& w) {
+  float* out = p.out + int64_t{w.row->row} * p.stride;
   if constexpr (kShort) {
-    WriteRowFromTable<kWarps, Element>(p, row, layout, w, out);
+    WriteRowFromTable<kWarps, Element>(p, w.row->observations, layout, w, out);
   } else {
 #pragma unroll 1
     for (int k = threadIdx.x; k < p.stride; k += kWarps * kWarpSize) {
@@ -150,12 +150,11 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
                     ChunkSums chunks) {
   PENCHANT_SHARED(shared);
   const Workspace w = LayOut<kTilesInShared>(
-      layout, reinterpret_cast<float*>(shared),
+      layout, ComputedOnce(reinterpret_cast<float*>(shared)),
       kTilesInShared ? nullptr : global_tiles + int64_t{blockIdx.x} * layout.system());
   for (int k = blockIdx.x; k < rows.count;) {
     const int32_t row = rows.order[k];
     const Observations observations = ObservationsOf(p, row);
-    if (ThreadIndex() == 0) *w.number = k;
     const int order =
         kShort ? (observations.count + kTile - 1) / kTile * kTile : layout.padded_factors;
     TileSystem system = w.system;
@@ -167,7 +166,7 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
           (observations.count + Strips::kLines - 1) / Strips::kLines * Strips::kLines;
       ClearStages<kWarps>(layout, w, gathered * line, min(order * line, layout.stage));
     }
-    PrepareRow<kWarps, kShort>(p, observations, row, order, layout, w);
+    PrepareRow<kWarps, kShort>(p, {observations, row, k}, order, layout, w);
     const auto write = [&](int i, int j, const TileSum& sum) {
       const int lane = LaneIndex();
       float rows[4];
@@ -187,13 +186,12 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
       }
     };
     if (!kShort && chunks.chunk_begin != nullptr) {
-      SumChunks<kWarps>(chunks, *w.number, system, write);
+      SumChunks<kWarps>(chunks, w.row->number, system, write);
     } else {
-      FormTiles<kWarps, kUnits, kDepth, kShort, Element, !kTilesInShared>(p, observations, layout,
-                                                                          w, order, write);
+      FormTiles<kWarps, kUnits, kDepth, kShort, Element, !kTilesInShared>(p, layout, w, order,
+                                                                          write);
     }
-    const int32_t solved = rows.order[*w.number];
-    system.used = kShort ? RowLength(p, solved) : p.factors;
+    system.used = kShort ? w.row->observations.count : p.factors;
     if constexpr (kWarps == 1) {
       const bool good = SolveTile<kTile>(system.tiles, system.diagonal, system.pivot_rows,
                                          system.rhs, system.used, LaneIndex());
@@ -204,11 +202,10 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
       SubstituteBack<kWarps, kTilesInShared>(system, scales);
     }
     if (ThreadIndex() == 0 && *system.bad_pivots > 0) {
-      rows.failed[atomicAdd(rows.num_failed, 1)] = solved;
+      rows.failed[atomicAdd(rows.num_failed, 1)] = w.row->row;
     }
-    WriteRow<kWarps, kShort, Element>(p, ObservationsOf(p, solved), layout, w,
-                                      p.out + int64_t{solved} * p.stride);
-    k = Agreed(*w.number + static_cast<int>(gridDim.x));
+    WriteRow<kWarps, kShort, Element>(p, layout, w);
+    k = Agreed(w.row->number + static_cast<int>(gridDim.x));
     __syncthreads();
   }
 }
@@ -220,21 +217,23 @@ __global__ void __launch_bounds__(kWarps* kWarpSize, MinBlocks(kWarps))
   PENCHANT_SHARED(shared);
   const Workspace w = LayOut<false>(layout, reinterpret_cast<float*>(shared), nullptr);
   const int order = layout.padded_factors;
-  for (int k = blockIdx.x; k < num_chunks; k += gridDim.x) {
+  for (int k = blockIdx.x; k < num_chunks;) {
     const RowChunk chunk = chunks.chunks[k];
-    const Observations observations = {p.offsets[chunk.row] + chunk.first, chunk.count};
-    PrepareRow<kWarps, false>(p, observations, chunk.row, order, layout, w);
-    float* sums = chunks.sums + k * chunks.stride;
+    const RowInHand stretch = {{p.offsets[chunk.row] + chunk.first, chunk.count}, chunk.row, k};
+    PrepareRow<kWarps, false>(p, stretch, order, layout, w);
+    const auto sums = [&] { return chunks.sums + w.row->number * chunks.stride; };
     FormTiles<kWarps, kUnits, kDepth, false, Element, kDepth == 16>(
-        p, observations, layout, w, order, [&](int i, int j, const TileSum& sum) {
+        p, layout, w, order, [&](int i, int j, const TileSum& sum) {
+          float* to = sums();
           ForEachPair(sum, TileOffset(i, j), LaneIndex(), [&](int place, const float* pair) {
-            *reinterpret_cast<float2*>(sums + place) = {pair[0], pair[1]};
+            *reinterpret_cast<float2*>(to + place) = {pair[0], pair[1]};
           });
         });
 #pragma unroll 1
     for (int e = threadIdx.x; e < order; e += kWarps * kWarpSize) {
-      sums[NumTiles(order / kTile) * kTileFloats + e] = w.system.rhs[e];
+      sums()[NumTiles(order / kTile) * kTileFloats + e] = w.system.rhs[e];
     }
+    k = w.row->number + static_cast<int>(gridDim.x);
     __syncthreads();
   }
 }

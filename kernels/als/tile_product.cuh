@@ -94,10 +94,10 @@ struct HalfScale {
 // For numbers whose squares are at most `square`: they come to 2^14 at most, and keep all of 22
 // bits down to a 2^16th of that. What smaller ones lose is nothing beside a system's identity.
 __device__ __forceinline__ HalfScale HalfScaleFor(float square) {
-  const int exponent = max(static_cast<int>(__float_as_uint(square) >> 23), 64);
-  const int power = 14 - (exponent - 125) / 2;
-  return {__uint_as_float(static_cast<uint32_t>(127 + power) << 23),
-          __uint_as_float(static_cast<uint32_t>(127 - power) << 23)};
+  // Half of the exponent, rounded up, in its place in a float.
+  const uint32_t exponent = max(__float_as_uint(square), 64u << 23);
+  const uint32_t half = (exponent + (1u << 23)) / 2 & 0x7f800000u;
+  return {__uint_as_float((204u << 23) - half), __uint_as_float((50u << 23) + half)};
 }
 
 // For numbers of at most this magnitude, which has all of float's range.
@@ -155,22 +155,71 @@ __device__ __forceinline__ void MultiplyAdd(const HalfFragment& a, const HalfFra
   for (int e = 0; e < 4; ++e) sum[e] += part[e];
 }
 
-// sum += those of kSteps neighbouring pieces, a few: tensor cores sum them.
-template <int kBlock, int kSteps>
+// Eight rows of a right operand, 16 kSteps columns: matrices of 8 x 8.
+template <int kSteps>
+struct EightRows {
+  uint32_t high[2 * kSteps], low[2 * kSteps];
+};
+
+// Rows [8 eight, 8 eight + 8) of left operands side by side.
+template <int kSteps>
+__device__ __forceinline__ EightRows<kSteps> EightRowsOf(const HalfFragment (&left)[kSteps],
+                                                         int eight) {
+  EightRows<kSteps> rows;
+#pragma unroll
+  for (int k = 0; k < kSteps; ++k) {
+#pragma unroll
+    for (int m = 0; m < 2; ++m) {
+      rows.high[2 * k + m] = left[k].high[eight + 2 * m];
+      rows.low[2 * k + m] = left[k].low[eight + 2 * m];
+    }
+  }
+  return rows;
+}
+
+// From the lane's row of their matrices: of two steps' highs, or of one step's highs and lows.
+// `low`: bytes from two steps' highs to their lows.
+template <bool kTransposed, int kSteps>
+__device__ __forceinline__ EightRows<kSteps> LoadEightRows(SharedAddress lane_row, int low) {
+  EightRows<kSteps> rows;
+  if constexpr (kSteps == 2) {
+    LoadMatrices<kTransposed>(lane_row, rows.high);
+    LoadMatrices<kTransposed>(lane_row + low, rows.low);
+  } else {
+    uint32_t both[4];
+    LoadMatrices<kTransposed>(lane_row, both);
+    rows = {{both[0], both[1]}, {both[2], both[3]}};
+  }
+  return rows;
+}
+
+// sum += a times b, transposed, by eights of columns: tensor cores sum these few steps, of all
+// eights in turns, since each waits for its last.
+template <int kSteps, int kEights>
 __device__ __forceinline__ void MultiplyAdd(const HalfFragment (&a)[kSteps],
-                                            const HalfFragment (&b)[kSteps], float (&sum)[4]) {
-  float part[4] = {};
+                                            const EightRows<kSteps> (&b)[kEights],
+                                            float (*sum)[4]) {
+  float part[kEights][4] = {};
 #pragma unroll
   for (int k = 0; k < kSteps; ++k) {
-    MmaHalf(part, a[k].low, b[k].high[2 * kBlock], b[k].high[2 * kBlock + 1]);
-    MmaHalf(part, a[k].high, b[k].low[2 * kBlock], b[k].low[2 * kBlock + 1]);
+#pragma unroll
+    for (int n = 0; n < kEights; ++n) {
+      MmaHalf(part[n], a[k].low, b[n].high[2 * k], b[n].high[2 * k + 1]);
+    }
+#pragma unroll
+    for (int n = 0; n < kEights; ++n) {
+      MmaHalf(part[n], a[k].high, b[n].low[2 * k], b[n].low[2 * k + 1]);
+    }
   }
 #pragma unroll
   for (int k = 0; k < kSteps; ++k) {
-    MmaHalf(part, a[k].high, b[k].high[2 * kBlock], b[k].high[2 * kBlock + 1]);
+#pragma unroll
+    for (int n = 0; n < kEights; ++n) {
+      MmaHalf(part[n], a[k].high, b[n].high[2 * k], b[n].high[2 * k + 1]);
+    }
   }
 #pragma unroll
-  for (int e = 0; e < 4; ++e) sum[e] += part[e];
+  for (int e = 0; e < 4 * kEights; ++e) sum[e / 4][e % 4] += part[e / 4][e % 4];
 }
 
 // A product of 16 x 16, by eights of columns, as the left operand of another.
@@ -190,41 +239,24 @@ __device__ __forceinline__ HalfFragment AsRight(const HalfFragment& left) {
           {left.low[0], left.low[2], left.low[1], left.low[3]}};
 }
 
-// sum += 16 kSteps columns of 32 rows, above and below, times the same rows transposed, but for the
-// 16 x 16 right above. Where the tile is not `tall`, all below is zero.
-template <int kSteps>
-__device__ __forceinline__ void MultiplySame(bool tall, const HalfFragment (&above)[kSteps],
-                                             const HalfFragment (&below)[kSteps], TileSum& sum) {
-  HalfFragment right[kSteps];
+// sum += 16 kSteps columns of 32 rows, above and below, times those of others, transposed, where
+// right(n) gives the others' rows [8 n, 8 n + 8). On the diagonal these are the same rows, and the
+// 16 x 16 right above is left out. Where the tile is not `tall`, all below is zero.
+template <bool kDiagonal, int kSteps, typename Right>
+__device__ __forceinline__ void MultiplyTile(bool tall, const HalfFragment (&above)[kSteps],
+                                             const HalfFragment (&below)[kSteps], Right right,
+                                             TileSum& sum) {
+  constexpr int kEights = kSteps;  // at a time: with one step registers are scarce
 #pragma unroll
-  for (int k = 0; k < kSteps; ++k) right[k] = AsRight(above[k]);
-  MultiplyAdd<0>(above, right, sum.part[0][0]);
-  MultiplyAdd<1>(above, right, sum.part[0][1]);
-  if (!tall) return;
-  MultiplyAdd<0>(below, right, sum.part[1][0]);
-  MultiplyAdd<1>(below, right, sum.part[1][1]);
+  for (int n = 0; n < 4; n += kEights) {
+    const bool is_above = !kDiagonal || n < 2;
+    if (!is_above && !tall) continue;
+    EightRows<kSteps> others[kEights];
 #pragma unroll
-  for (int k = 0; k < kSteps; ++k) right[k] = AsRight(below[k]);
-  MultiplyAdd<0>(below, right, sum.part[1][2]);
-  MultiplyAdd<1>(below, right, sum.part[1][3]);
-}
-
-// sum += 16 columns of 32 rows, above and below, times those of others, transposed, where right(i)
-// gives the fragment of rows [16 i, 16 i + 16). Where the tile is not `tall`, all below is zero.
-template <typename Right>
-__device__ __forceinline__ void MultiplyFragments(bool tall, const HalfFragment& above,
-                                                  const HalfFragment& below, Right right,
-                                                  TileSum& sum) {
-  const HalfFragment first = right(0), second = right(1);
-  MultiplyAdd<0>(above, first, sum.part[0][0]);
-  MultiplyAdd<1>(above, first, sum.part[0][1]);
-  MultiplyAdd<0>(above, second, sum.part[0][2]);
-  MultiplyAdd<1>(above, second, sum.part[0][3]);
-  if (!tall) return;
-  MultiplyAdd<0>(below, first, sum.part[1][0]);
-  MultiplyAdd<1>(below, first, sum.part[1][1]);
-  MultiplyAdd<0>(below, second, sum.part[1][2]);
-  MultiplyAdd<1>(below, second, sum.part[1][3]);
+    for (int m = 0; m < kEights; ++m) others[m] = right(n + m);
+    if (is_above) MultiplyAdd(above, others, sum.part[0] + n);
+    if (tall) MultiplyAdd(below, others, sum.part[1] + n);
+  }
 }
 
 }  // namespace penchant::PENCHANT_CUDA_NAMESPACE

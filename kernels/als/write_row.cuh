@@ -70,7 +70,7 @@ __device__ __forceinline__ void WriteRowFromTable(const RowProblem& p, const Obs
     if (groups == 1) {
       write(k, sum);
     } else {
-      *reinterpret_cast<float4*>(w.stages + group * p.stride + k) = sum;
+      StoreFour(w.stages + group * p.stride + k, sum);
     }
   }
   if (groups == 1) return;

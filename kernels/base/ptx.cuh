@@ -128,6 +128,24 @@ __device__ __forceinline__ void ComputeAnew(const char*& x) {  // in global memo
   __builtin_assume(__isGlobal(x));
 }
 
+// Shared memory, its address kept. From sm_90 on each use would compute it anew, from the block's
+// rank in its cluster; before, it is a constant.
+__device__ __forceinline__ float* ComputedOnce(float* shared) {
+#if __CUDA_ARCH__ >= 900
+  const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
+  return static_cast<float*>(__cvta_shared_to_generic(__reduce_max_sync(kAllLanes, address)));
+#else
+  return shared;
+#endif
+}
+
+// Stores four floats at once; 16-byte aligned. (The compiler takes some such stores apart.)
+__device__ __forceinline__ void StoreFour(float* shared, const float4& four) {
+  asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};\n" ::"r"(SharedAddressOf(shared)),
+               "f"(four.x), "f"(four.y), "f"(four.z), "f"(four.w)
+               : "memory");
+}
+
 // What is the same in all lanes, made known to be so by a vote: where a value or condition decides
 // on branches and turns, the compiler then keeps the warp together. (Of shuffles it knows less.)
 __device__ __forceinline__ int Agreed(int value) { return __reduce_max_sync(kAllLanes, value); }
@@ -163,6 +181,10 @@ inline float Reciprocal(float x) { return 1.0f / x; }
 inline float InverseRootEstimate(float x) { return rsqrtf(x); }
 inline const char* RowAt(const char* rows, unsigned index, unsigned bytes) {
   return rows + uint64_t{index} * bytes;
+}
+inline float* ComputedOnce(float* shared) { return shared; }
+inline void StoreFour(float* shared, const float4& four) {
+  *reinterpret_cast<float4*>(shared) = four;
 }
 inline void ComputeAnew(int&) {}
 inline void ComputeAnew(float&) {}
