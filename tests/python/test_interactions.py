@@ -106,7 +106,7 @@ def test_globs_lists_and_csv(tmp_path):
     assert Interactions.from_csv(tmp_path / "c.csv").user_ids() == ["x", "y"]
     with pytest.raises(FileNotFoundError, match="no file matches"):
         Interactions.from_parquet(tmp_path / "*.nothing")
-    with pytest.raises(FileNotFoundError, match="no file matches .*absent.parquet"):
+    with pytest.raises(FileNotFoundError, match=r"no file matches .*absent\.parquet"):
         Interactions.from_parquet(tmp_path / "absent.parquet")
     (tmp_path / "c.csv").rename(tmp_path / "c[1].csv")
     assert Interactions.from_csv(tmp_path / "c[1].csv").user_ids() == ["x", "y"]
