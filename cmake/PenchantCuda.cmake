@@ -1,6 +1,7 @@
 # Decides whether the CUDA twins are built, and says so. Their sources are listed once, here: nvcc
 # compiles them for GPUs, tests/cuda_host for the CPU.
 set(PENCHANT_CUDA_SOURCES
+  base/cuda_availability.cu
   base/cuda_device.cu
   linalg/eigenbasis.cu
   linalg/finite.cu

@@ -33,8 +33,8 @@ double AlsLoss(Context& context, const AlsObjective& objective, MatrixView<const
   PENCHANT_REQUIRE(users.rows == user_blocks.rows() && items.rows == item_blocks.rows(),
                    "AlsLoss: factors and interactions differ in shape");
   if (context.cuda()) {
-    return context.cuda()->ops().als_loss(context, objective, users, items, user_blocks,
-                                          item_blocks);
+    return context.cuda()->ops()->als_loss(context, objective, users, items, user_blocks,
+                                           item_blocks);
   }
   // Whole, on the CPU.
   const CsrView user_items = user_blocks.shape(0), item_users = item_blocks.shape(0);

@@ -24,7 +24,7 @@ double RowFlops(int64_t n, int64_t factors) {
 RowPlan::RowPlan(Context& context, const CsrView& rows, int64_t factors, int64_t first_row)
     : first_row_(first_row) {
   if (context.cuda()) {
-    cuda_ = context.cuda()->ops().plan_rows(context, rows, factors);
+    cuda_ = context.cuda()->ops()->plan_rows(context, rows, factors);
     return;
   }
   order_.resize(rows.rows);

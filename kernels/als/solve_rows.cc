@@ -294,7 +294,7 @@ std::shared_ptr<const SolveReport> SolveRows(Context& context, const AlsObjectiv
                    " x ", fixed.table.cols);
   objective.Validate();
   if (context.cuda()) {
-    return context.cuda()->ops().solve_rows(context, objective, fixed, rows, plan, out);
+    return context.cuda()->ops()->solve_rows(context, objective, fixed, rows, plan, out);
   }
   std::vector<Worker> workers;
   for (int worker = 0; worker < context.num_threads(); ++worker) {

@@ -123,7 +123,6 @@ template <typename... Parameters, typename... Arguments>
 void Launch(const Context& context, const char* name, const LaunchShape& shape,
             void (*kernel)(Parameters...), Arguments... arguments) {
   if (shape.blocks == 0) return;
-  Check(cudaSetDevice(context.cuda()->facts().index), "choosing the device");
   if (shape.shared_bytes > (48 << 10)) {
     Check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(shape.shared_bytes)),

@@ -3,8 +3,10 @@
 #include <mutex>
 
 #include "kernels/base/cuda.cuh"
+#include "kernels/base/cuda_availability.cuh"
 #include "kernels/base/cuda_blas.h"
 #include "kernels/base/cuda_device.h"
+#include "kernels/base/current_device.cuh"
 #include "kernels/cuda_ops.h"
 
 namespace penchant::PENCHANT_CUDA_NAMESPACE {
@@ -16,30 +18,6 @@ namespace {
 constexpr int64_t kStagingBytes = int64_t{4} << 20;
 constexpr int64_t kReadBytes = 64 << 10;  // pinned memory for ReadLater between two Synchronize()
 
-int Attribute(cudaDeviceAttr attribute, int index) {
-  int value = 0;
-  Check(cudaDeviceGetAttribute(&value, attribute, index), "asking for a device attribute");
-  return value;
-}
-
-CudaDeviceFacts FactsOf(int index) {
-  CudaDeviceFacts facts;
-  facts.index = index;
-  cudaDeviceProp properties;
-  Check(cudaGetDeviceProperties(&properties, index), "asking for device properties");
-  facts.name = properties.name;
-  facts.compute_capability = 10 * Attribute(cudaDevAttrComputeCapabilityMajor, index) +
-                             Attribute(cudaDevAttrComputeCapabilityMinor, index);
-  facts.multiprocessors = Attribute(cudaDevAttrMultiProcessorCount, index);
-  facts.shared_bytes = Attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, index);
-  Check(cudaSetDevice(index), "choosing the device");
-  size_t free = 0, total = 0;
-  Check(cudaMemGetInfo(&free, &total), "asking for the memory");
-  facts.memory_bytes = static_cast<int64_t>(total);
-  facts.free_bytes = static_cast<int64_t>(free);
-  return facts;
-}
-
 // A pinned host buffer whose last use the device may still be at.
 struct Staging {
   void* memory = nullptr;
@@ -49,6 +27,7 @@ struct Staging {
 class Device final : public CudaDevice {
  public:
   explicit Device(int index) : facts_(FactsOf(index)) {
+    const CurrentDevice current(index);
     Check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
     Check(cudaStreamCreateWithFlags(&copies_, cudaStreamNonBlocking), "creating a stream");
     cudaMemPoolProps pool = {};
@@ -68,6 +47,7 @@ class Device final : public CudaDevice {
 
   ~Device() override {
     // Errors of a broken device cannot be told from here.
+    const CurrentDevice current(facts_.index, std::nothrow);
     cudaStreamSynchronize(copies_);
     cudaStreamSynchronize(stream_);
     blas_.reset();
@@ -84,7 +64,7 @@ class Device final : public CudaDevice {
   }
 
   const CudaDeviceFacts& facts() const override { return facts_; }
-  const CudaOps& ops() const override { return kOps; }
+  CudaOpsOnDevice ops() override { return {kOps, std::make_shared<CurrentDevice>(facts_.index)}; }
   void* stream() override { return stream_; }
   CudaBlas& blas() override {
     if (!blas_) blas_ = LoadCudaBlas(*this);
@@ -97,7 +77,7 @@ class Device final : public CudaDevice {
     PENCHANT_CHECK(budget_ == 0 || in_use_ + bytes <= budget_, DeviceError,
                    "out of memory: ", bytes, " bytes were asked on top of ", in_use_,
                    ", and memory_budget is ", budget_);
-    Check(cudaSetDevice(facts_.index), "choosing the device");
+    const CurrentDevice current(facts_.index);
     void* pointer = nullptr;
     const cudaError_t error =
         cudaMallocFromPoolAsync(&pointer, static_cast<size_t>(bytes), pool_, stream_);
@@ -113,6 +93,7 @@ class Device final : public CudaDevice {
 
   void Free(void* pointer) noexcept override {
     if (pointer == nullptr) return;
+    const CurrentDevice current(facts_.index, std::nothrow);
     const std::lock_guard lock(mutex_);
     for (auto it = sizes_.rbegin(); it != sizes_.rend(); ++it) {
       if (it->pointer != pointer) continue;
@@ -127,6 +108,7 @@ class Device final : public CudaDevice {
   int64_t bytes_in_use() const override { return in_use_; }
 
   void CopyToDevice(void* device, const void* host, int64_t bytes) override {
+    const CurrentDevice current(facts_.index);
     auto* to = static_cast<unsigned char*>(device);
     const auto* from = static_cast<const unsigned char*>(host);
     for (int64_t done = 0; done < bytes; done += kStagingBytes) {
@@ -141,6 +123,7 @@ class Device final : public CudaDevice {
   }
 
   void CopyToHost(void* host, const void* device, int64_t bytes) override {
+    const CurrentDevice current(facts_.index);
     auto* to = static_cast<unsigned char*>(host);
     const auto* from = static_cast<const unsigned char*>(device);
     const int64_t parts = DivideUp(bytes, kStagingBytes);
@@ -167,6 +150,7 @@ class Device final : public CudaDevice {
   }
 
   void CopyBeside(void* device, const void* pinned, int64_t bytes) override {
+    const CurrentDevice current(facts_.index);
     Check(cudaMemcpyAsync(device, pinned, static_cast<size_t>(bytes), cudaMemcpyHostToDevice,
                           copies_),
           "copying to the device");
@@ -177,10 +161,12 @@ class Device final : public CudaDevice {
   void CopiesWaitFor(const CudaMark& work) override { Wait(copies_, work); }
   // An error shows again at the next call.
   void WaitOnHost(const CudaMark& mark) noexcept override {
+    const CurrentDevice current(facts_.index, std::nothrow);
     cudaEventSynchronize(static_cast<cudaEvent_t>(mark.get()));
   }
 
   std::shared_ptr<void> PinnedMemory(int64_t bytes) override {
+    const CurrentDevice current(facts_.index);
     const int64_t rounded = DivideUp(bytes, 4096) * 4096;
     void* memory = nullptr;
     {
@@ -202,6 +188,7 @@ class Device final : public CudaDevice {
   }
 
   void ReadLater(const void* device, int64_t bytes, std::function<void(const void*)> use) override {
+    const CurrentDevice current(facts_.index);
     const int64_t rounded = DivideUp(bytes, 16) * 16;
     PENCHANT_REQUIRE(rounded <= kReadBytes, "a deferred read of ", bytes, " bytes; at most ",
                      kReadBytes);
@@ -215,6 +202,7 @@ class Device final : public CudaDevice {
   }
 
   void RunOnHost(std::function<void()> work) override {
+    const CurrentDevice current(facts_.index);
     struct Job {
       std::function<void()> work;
       std::exception_ptr error;
@@ -239,6 +227,7 @@ class Device final : public CudaDevice {
   }
 
   void Synchronize() override {
+    const CurrentDevice current(facts_.index);
     Check(cudaStreamSynchronize(stream_), "the work on the device");
     std::vector<std::function<void()>> settled = std::move(deferred_);
     deferred_.clear();
@@ -253,13 +242,18 @@ class Device final : public CudaDevice {
   };
 
   CudaMark Mark(cudaStream_t stream) {
+    const CurrentDevice current(facts_.index);
     cudaEvent_t event = nullptr;
     Check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "creating an event");
-    CudaMark mark(event, [](void* made) { cudaEventDestroy(static_cast<cudaEvent_t>(made)); });
+    CudaMark mark(event, [index = facts_.index](void* made) {
+      const CurrentDevice current_again(index, std::nothrow);
+      cudaEventDestroy(static_cast<cudaEvent_t>(made));
+    });
     Check(cudaEventRecord(event, stream), "recording an event");
     return mark;
   }
-  static void Wait(cudaStream_t stream, const CudaMark& mark) {
+  void Wait(cudaStream_t stream, const CudaMark& mark) {
+    const CurrentDevice current(facts_.index);
     Check(cudaStreamWaitEvent(stream, static_cast<cudaEvent_t>(mark.get()), 0),
           "waiting for an event");
   }
@@ -281,50 +275,11 @@ class Device final : public CudaDevice {
   int64_t budget_ = 0;
 };
 
-// The oldest architecture the kernels are built for.
-constexpr int kOldestArchitecture = 80;
-
-std::string UnavailableReason(int index) {
-  int driver = 0;
-  if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) {
-    return "no NVIDIA driver is loaded; install the driver of your GPU (nvidia-smi shows it)";
-  }
-  int count = 0;
-  const cudaError_t error = cudaGetDeviceCount(&count);
-  if (error != cudaSuccess) {
-    cudaGetLastError();
-    return std::string("the NVIDIA driver (CUDA ") + std::to_string(driver / 1000) + "." +
-           std::to_string(driver % 1000 / 10) + ") refuses this build's CUDA runtime (" +
-           std::to_string(CUDART_VERSION / 1000) + "." +
-           std::to_string(CUDART_VERSION % 1000 / 10) + "): " + cudaGetErrorString(error) +
-           "; a newer driver, or CUDA_VISIBLE_DEVICES, may help";
-  }
-  if (index >= count) {
-    return "there is no CUDA device " + std::to_string(index) + "; this machine shows " +
-           std::to_string(count);
-  }
-  const int major = Attribute(cudaDevAttrComputeCapabilityMajor, index);
-  const int minor = Attribute(cudaDevAttrComputeCapabilityMinor, index);
-  if (10 * major + minor < kOldestArchitecture) {
-    return "device " + std::to_string(index) + " is of compute capability " +
-           std::to_string(major) + "." + std::to_string(minor) + "; the kernels need 8.0 or newer";
-  }
-  return CudaBlasUnavailableReason();
-}
-
-std::vector<CudaDeviceFacts> Devices() {
-  int count = 0;
-  std::vector<CudaDeviceFacts> devices;
-  if (cudaGetDeviceCount(&count) != cudaSuccess) return devices;
-  for (int index = 0; index < count; ++index) devices.push_back(FactsOf(index));
-  return devices;
-}
-
 std::shared_ptr<CudaDevice> Open(int index) { return std::make_shared<Device>(index); }
 
 }  // namespace
 
 extern const CudaBackend kBackend;
-const CudaBackend kBackend = {UnavailableReason, Devices, Open};
+const CudaBackend kBackend = {UnavailableReason, NumDevices, FactsOf, Open};
 
 }  // namespace penchant::PENCHANT_CUDA_NAMESPACE

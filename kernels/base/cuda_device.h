@@ -7,7 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
+#include <utility>
 
 namespace penchant {
 
@@ -27,12 +27,25 @@ struct CudaDeviceFacts {
   int64_t free_bytes = 0;
 };
 
+// The ops of a device, which is the calling thread's while this lives.
+class CudaOpsOnDevice {
+ public:
+  CudaOpsOnDevice(const CudaOps& ops, std::shared_ptr<void> current)
+      : ops_(&ops), current_(std::move(current)) {}
+  const CudaOps* operator->() const { return ops_; }
+
+ private:
+  const CudaOps* ops_;
+  std::shared_ptr<void> current_;
+};
+
+// May be called from any thread, whatever device of its own that has.
 class CudaDevice {
  public:
   virtual ~CudaDevice() = default;
 
   virtual const CudaDeviceFacts& facts() const = 0;
-  virtual const CudaOps& ops() const = 0;
+  virtual CudaOpsOnDevice ops() = 0;
   virtual CudaBlas& blas() = 0;
   virtual void* stream() = 0;  // a cudaStream_t; all work of this object is in its order
 
@@ -75,9 +88,12 @@ class CudaDevice {
 
 // A way to get CUDA devices: the real one, or the one tests register.
 struct CudaBackend {
-  // Why device `index` cannot be used; empty when it can.
+  // Why device `index` cannot be used; empty when it can. Starts it.
   std::string (*unavailable_reason)(int index);
-  std::vector<CudaDeviceFacts> (*devices)();
+  int (*num_devices)();
+  // REQUIRES: index < num_devices(). Starts the device; where that cannot be, none of its memory is
+  // free.
+  CudaDeviceFacts (*facts)(int index);
   // Throws DeviceError with the reason.
   std::shared_ptr<CudaDevice> (*open)(int index);
 };

@@ -45,7 +45,7 @@ GramDecomposition DecomposeGram(std::span<const double> gram, int64_t d) {
 }
 
 void Rotate(Context& context, MatrixView<const float> rotation, MatrixView<float> table) {
-  if (context.cuda()) return context.cuda()->ops().rotate(context, rotation, table);
+  if (context.cuda()) return context.cuda()->ops()->rotate(context, rotation, table);
   const int64_t d = table.cols;
   const int64_t stride = table.stride;
   Buffer<float> scratch(context.num_threads() * kBlockRows * stride);
@@ -63,7 +63,7 @@ void Rotate(Context& context, MatrixView<const float> rotation, MatrixView<float
 }
 
 Eigenbasis RotateToEigenbasis(Context& context, MatrixView<float> table) {
-  if (context.cuda()) return context.cuda()->ops().rotate_to_eigenbasis(context, table);
+  if (context.cuda()) return context.cuda()->ops()->rotate_to_eigenbasis(context, table);
   GramDecomposition decomposition = DecomposeGram(Gram(context, table), table.cols);
   Rotate(context, decomposition.rotation.view(), table);
   return {Upload<double>(context, decomposition.eigenvalues),

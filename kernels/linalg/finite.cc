@@ -32,7 +32,7 @@ void ThrowNotFinite(const std::string& what, int64_t row) {
 }
 
 void RequireFinite(Context& context, MatrixView<const float> table, const std::string& what) {
-  if (context.cuda()) return context.cuda()->ops().require_finite(context, table, what);
+  if (context.cuda()) return context.cuda()->ops()->require_finite(context, table, what);
   std::atomic<int64_t> first = table.rows;
   context.ParallelFor((table.rows + kBlockRows - 1) / kBlockRows, [&](int64_t block, int) {
     const int64_t end = std::min((block + 1) * kBlockRows, table.rows);

@@ -19,7 +19,7 @@ constexpr int64_t kBlockRows = 4096;
 }  // namespace
 
 std::vector<double> Gram(Context& context, MatrixView<const float> table) {
-  if (context.cuda()) return context.cuda()->ops().gram(context, table);
+  if (context.cuda()) return context.cuda()->ops()->gram(context, table);
   const int64_t d = table.cols;
   const int64_t stride = table.stride;
   const AccumulateGramKernel accumulate = SelectedAccumulateGram();

@@ -8,7 +8,7 @@
 namespace penchant {
 
 void NormalizeRows(Context& context, MatrixView<float> table) {
-  if (context.cuda()) return context.cuda()->ops().normalize_rows(context, table);
+  if (context.cuda()) return context.cuda()->ops()->normalize_rows(context, table);
   constexpr int64_t kRows = 1024;
   context.ParallelFor((table.rows + kRows - 1) / kRows, [&](int64_t block, int) {
     for (int64_t i = block * kRows; i < std::min(table.rows, (block + 1) * kRows); ++i) {

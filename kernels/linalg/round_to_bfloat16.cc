@@ -7,7 +7,7 @@
 namespace penchant {
 
 void RoundToBfloat16(Context& context, MatrixView<float> table, Bfloat16* packed) {
-  if (context.cuda()) return context.cuda()->ops().round_to_bfloat16(context, table, packed);
+  if (context.cuda()) return context.cuda()->ops()->round_to_bfloat16(context, table, packed);
   constexpr int64_t kBlock = 1 << 16;
   const int64_t size = table.rows * table.stride;
   context.ParallelFor((size + kBlock - 1) / kBlock, [&](int64_t block, int) {

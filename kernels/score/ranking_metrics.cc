@@ -19,7 +19,7 @@ void JudgeLists(Context& context, const ListsToJudge& lists, RankingMetrics* met
   PENCHANT_REQUIRE(lists.k >= 1 && lists.k <= lists.length, "lists of ", lists.length,
                    " items cannot be judged at ", lists.k);
   if (context.cuda())
-    return context.cuda()->ops().judge_lists(context, lists, metrics, recommended);
+    return context.cuda()->ops()->judge_lists(context, lists, metrics, recommended);
   for (int64_t q = 0; q < lists.count; ++q) {
     const int32_t* list = lists.ids + q * lists.length;
     const auto test = lists.test.row_indices(lists.users[q]);

@@ -93,7 +93,7 @@ void TopK(Context& context, MatrixView<const float> queries, const ItemIndex& in
                    "exclusions have ", options.exclusions ? options.exclusions->rows : 0,
                    " rows for ", queries.rows, " queries");
   if (context.cuda()) {
-    return context.cuda()->ops().top_k(context, queries, index, options, ids, scores);
+    return context.cuda()->ops()->top_k(context, queries, index, options, ids, scores);
   }
   const int64_t block = SearchBlock();
   context.ParallelFor((queries.rows + block - 1) / block, [&](int64_t b, int) {

@@ -285,7 +285,7 @@ std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const Ranki
                                                    const CsrPositives& users,
                                                    const RankingTables& tables) {
   CheckShapes(epoch, users, tables);
-  return context.cuda() ? context.cuda()->ops().ranking_epoch(context, epoch, order, users, tables)
+  return context.cuda() ? context.cuda()->ops()->ranking_epoch(context, epoch, order, users, tables)
                         : RunEpoch(context, epoch, order, users, tables);
 }
 
@@ -295,7 +295,7 @@ std::shared_ptr<const EpochReport> RunRankingEpoch(Context& context, const Ranki
                                                    const RankingTables& tables) {
   CheckShapes(epoch, centers, tables);
   return context.cuda()
-             ? context.cuda()->ops().skip_gram_epoch(context, epoch, order, centers, tables)
+             ? context.cuda()->ops()->skip_gram_epoch(context, epoch, order, centers, tables)
              : RunEpoch(context, epoch, order, centers, tables);
 }
 

@@ -31,7 +31,7 @@ void AverageRows(Context& context, const CsrView& lists, MatrixView<const float>
   PENCHANT_REQUIRE(lists.rows == out.rows && lists.cols == table.rows && table.cols == out.cols,
                    "AverageRows: lists are ", lists.rows, " x ", lists.cols, ", the table ",
                    table.rows, " x ", table.cols, ", out ", out.rows, " x ", out.cols);
-  if (context.cuda()) return context.cuda()->ops().average_rows(context, lists, table, out);
+  if (context.cuda()) return context.cuda()->ops()->average_rows(context, lists, table, out);
   constexpr int64_t kRows = 16;
   context.ParallelFor((lists.rows + kRows - 1) / kRows, [&](int64_t block, int) {
     const int64_t end = std::min(lists.rows, (block + 1) * kRows);

@@ -54,14 +54,14 @@ void RequireNoDuplicates(int64_t repeated, Duplicates duplicates) {
 DeviceCsr CsrFromCoordinates(Context& context, const Coordinates& entries, int64_t rows,
                              int64_t cols, Duplicates duplicates, int64_t* merged) {
   if (context.cuda()) {
-    return context.cuda()->ops().csr_from_coordinates(context, entries, rows, cols, duplicates,
-                                                      merged);
+    return context.cuda()->ops()->csr_from_coordinates(context, entries, rows, cols, duplicates,
+                                                       merged);
   }
   return Owned(context, CsrFromCoordinates(entries, rows, cols, duplicates, merged));
 }
 
 DeviceCsr Transpose(Context& context, const CsrView& matrix, int64_t nnz) {
-  if (context.cuda()) return context.cuda()->ops().transpose(context, matrix, nnz);
+  if (context.cuda()) return context.cuda()->ops()->transpose(context, matrix, nnz);
   return Owned(context, Transpose(matrix));
 }
 

@@ -102,20 +102,24 @@ PYBIND11_MODULE(_penchant, m) {
   m.def("blas", &blas::Description);
   m.def("cuda_built", [] { return BuiltCudaBackend() != nullptr; });
   m.def("cuda_unavailable_reason", &CudaUnavailableReason, py::arg("index") = 0);
-  m.def("cuda_devices", [] {
-    py::list devices;
-    if (BuiltCudaBackend() == nullptr) return devices;
-    for (const CudaDeviceFacts& facts : BuiltCudaBackend()->devices()) {
-      py::dict device;
-      device["name"] = facts.name;
-      device["compute_capability"] = facts.compute_capability / 10.0;
-      device["multiprocessors"] = facts.multiprocessors;
-      device["memory_bytes"] = facts.memory_bytes;
-      device["free_bytes"] = facts.free_bytes;
-      devices.append(device);
-    }
-    return devices;
-  });
+  m.def("num_cuda_devices",
+        [] { return BuiltCudaBackend() != nullptr ? BuiltCudaBackend()->num_devices() : 0; });
+  m.def(
+      "cuda_device",
+      [](int index) {
+        const int count = BuiltCudaBackend() != nullptr ? BuiltCudaBackend()->num_devices() : 0;
+        PENCHANT_REQUIRE(index >= 0 && index < count, "there is no CUDA device ", index,
+                         "; this machine shows ", count);
+        const CudaDeviceFacts facts = BuiltCudaBackend()->facts(index);
+        py::dict device;
+        device["name"] = facts.name;
+        device["compute_capability"] = facts.compute_capability / 10.0;
+        device["multiprocessors"] = facts.multiprocessors;
+        device["memory_bytes"] = facts.memory_bytes;
+        device["free_bytes"] = facts.free_bytes;
+        return device;
+      },
+      py::arg("index"));
   m.def("set_log_sink", [](py::function sink) {
     // Held until the process ends: the core may log after Python's own tear-down has begun.
     auto* held = new py::function(std::move(sink));

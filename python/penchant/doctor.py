@@ -40,5 +40,10 @@ def _cuda() -> dict:
         "reason": reason or None,
         "built": _penchant.cuda_built(),
         "driver": driver.read_text().splitlines()[0] if driver.exists() else None,
-        "devices": _penchant.cuda_devices(),
+        "devices": [_device(index) for index in range(_penchant.num_cuda_devices())],
     }
+
+
+def _device(index: int) -> dict:
+    reason = _penchant.cuda_unavailable_reason(index)
+    return {**_penchant.cuda_device(index), "usable": not reason, "reason": reason or None}

@@ -93,5 +93,5 @@ def estimate_memory(
 def _available(device: str) -> int:
     """Free bytes of a CUDA device; 0 where this machine has no such device."""
     index = int(device.partition(":")[2] or 0)
-    devices = _penchant.cuda_devices()
-    return devices[index]["free_bytes"] if index < len(devices) else 0
+    there = index < _penchant.num_cuda_devices()
+    return _penchant.cuda_device(index)["free_bytes"] if there else 0

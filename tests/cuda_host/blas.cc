@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "kernels/base/cuda_blas.h"
+#include "kernels/base/errors.h"
 #include "tests/cuda_host/backend.h"
+#include "tests/cuda_host/contexts.h"
 #include "tests/cuda_host/streams.h"
 
 namespace penchant::cuda_on_host {
@@ -13,17 +15,19 @@ namespace {
 
 class HostBlas final : public CudaBlas {
  public:
-  explicit HostBlas(CudaDevice& device) : stream_(static_cast<CudaHostStream*>(device.stream())) {}
+  explicit HostBlas(CudaDevice& device) : stream_(static_cast<CudaHostStream*>(device.stream())) {
+    Start();
+  }
 
   void Multiply(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_stride, const float* b,
                 int64_t b_stride, float* c, int64_t c_stride) override {
-    cuda_host::Finish(stream_);
+    Start();
     blas::Multiply(m, n, k, a, a_stride, b, b_stride, c, c_stride);
   }
 
   void MultiplyTransposed(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_stride,
                           const float* b, int64_t b_stride, float* c, int64_t c_stride) override {
-    cuda_host::Finish(stream_);
+    Start();
     std::vector<float> turned(k * n);
     for (int64_t j = 0; j < n; ++j) {
       for (int64_t i = 0; i < k; ++i) turned[i * n + j] = b[j * b_stride + i];
@@ -33,7 +37,7 @@ class HostBlas final : public CudaBlas {
 
   void GramBlocks(int64_t count, int64_t rows, int64_t k, const float* a, int64_t a_stride,
                   float* c) override {
-    cuda_host::Finish(stream_);
+    Start();
     std::vector<float> turned(k * rows);
     for (int64_t block = 0; block < count; ++block) {
       const float* first = a + block * rows * a_stride;
@@ -45,12 +49,19 @@ class HostBlas final : public CudaBlas {
   }
 
   void SymmetricEigen(int64_t n, double* a, double* eigenvalues) override {
-    cuda_host::Finish(stream_);
+    Start();
     blas::SymmetricEigen(n, a, eigenvalues);
   }
 
  private:
-  CudaHostStream* stream_;  // whose work comes first
+  // What the stream has comes first; the libraries want their device to be the thread's.
+  void Start() {
+    PENCHANT_CHECK(cuda_host::IsOf(cuda_host::NeededDevice(), stream_), DeviceError,
+                   "cuBLAS called on another device");
+    cuda_host::Finish(stream_);
+  }
+
+  CudaHostStream* stream_;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <map>
 #include <mutex>
 
+#include "tests/cuda_host/contexts.h"
 #include "tests/cuda_host/include/cuda_runtime.h"
 
 namespace host = penchant::cuda_host;
@@ -10,7 +11,7 @@ namespace host = penchant::cuda_host;
 namespace {
 
 std::mutex allowed_mutex;
-std::map<const void*, size_t> allowed_shared_bytes;
+std::map<std::pair<const void*, int>, size_t> allowed_shared_bytes;  // by kernel and device
 
 }  // namespace
 
@@ -19,13 +20,13 @@ const char* cuda_host_kernel_name = "?";
 const char* cudaGetErrorString(cudaError_t error) {
   return error == cudaErrorMemoryAllocation ? "out of memory"
          : error == cudaErrorInvalidValue   ? "invalid argument"
-                                            : "no error";
+         : error == cudaSuccess             ? "no error"
+                                            : "an error";
 }
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
-  return cudaSuccess;
+  *count = host::kDevices;
+  return static_cast<cudaError_t>(host::faults.count_error);
 }
-cudaError_t cudaSetDevice(int) { return cudaSuccess; }
 // The limits of an H100, so that launches choose what they would choose there;
 // PENCHANT_CUDA_HOST_SM = 80 or 120 takes an A100's or an RTX 50's.
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
@@ -52,25 +53,41 @@ cudaError_t host::AllowSharedBytes(const void* kernel, int bytes) {
   cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
   if (bytes > most) return cudaErrorInvalidValue;
   const std::lock_guard lock(allowed_mutex);
-  allowed_shared_bytes[kernel] = static_cast<size_t>(bytes);
+  allowed_shared_bytes[{kernel, NeededDevice()}] = static_cast<size_t>(bytes);
   return cudaSuccess;
 }
 bool host::AllowsSharedBytes(const void* kernel, size_t bytes) {
   const std::lock_guard lock(allowed_mutex);
-  const auto found = allowed_shared_bytes.find(kernel);
+  const auto found = allowed_shared_bytes.find({kernel, NeededDevice()});
   return bytes <= (found != allowed_shared_bytes.end() ? found->second : size_t{48} << 10);
 }
+cudaError_t host::FunctionAttributes() {
+  NeededDevice();
+  return static_cast<cudaError_t>(faults.kernel_error);
+}
+cudaError_t host::EnqueueOnDevice(cudaStream_t stream, std::function<void()> work) {
+  if (!IsOf(NeededDevice(), stream)) return cudaErrorInvalidResourceHandle;
+  Enqueue(stream, std::move(work));
+  return cudaSuccess;
+}
+cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned,
+                                             unsigned long long) {
+  *function = host::DriverFunction(symbol);
+  return cudaSuccess;
+}
 cudaError_t cudaDriverGetVersion(int* version) {
-  *version = 13000;
+  *version = host::faults.driver_version;
   return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  host::NeededDevice();
   *total = size_t{8} << 30;
   *free = *total;
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   std::strcpy(properties->name, "CUDA threads run on the CPU");
+  properties->totalGlobalMem = size_t{8} << 30;
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps*) {
@@ -79,44 +96,47 @@ cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps*) {
 }
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
 cudaError_t cudaMemPoolDestroy(cudaMemPool_t) { return cudaSuccess; }
-cudaError_t cudaMallocFromPoolAsync(void** pointer, size_t bytes, cudaMemPool_t, cudaStream_t) {
+cudaError_t cudaMallocFromPoolAsync(void** pointer, size_t bytes, cudaMemPool_t,
+                                    cudaStream_t stream) {
+  if (!host::IsOf(host::NeededDevice(), stream)) return cudaErrorInvalidResourceHandle;
   *pointer = host::AllocateGuarded(bytes);
   return *pointer == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
 cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream) {
-  host::Enqueue(stream, [=] { host::FreeGuarded(pointer); });
-  return cudaSuccess;
+  return host::EnqueueOnDevice(stream, [=] { host::FreeGuarded(pointer); });
 }
 cudaError_t cudaMallocHost(void** pointer, size_t bytes) {
+  host::NeededDevice();
   *pointer = std::malloc(bytes);
   return *pointer == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
 cudaError_t cudaFreeHost(void* pointer) {
+  host::NeededDevice();
   std::free(pointer);
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
                             cudaStream_t stream) {
-  host::Enqueue(stream, [=] {
+  return host::EnqueueOnDevice(stream, [=] {
     if (bytes > 0) std::memcpy(to, from, bytes);
   });
-  return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t stream) {
-  host::Enqueue(stream, [=] {
+  return host::EnqueueOnDevice(stream, [=] {
     if (bytes > 0) std::memset(pointer, value, bytes);
   });
-  return cudaSuccess;
 }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = host::MakeStream();
+  *stream = host::MakeStream(host::NeededDevice());
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  host::NeededDevice();
   host::DestroyStream(stream);
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  host::NeededDevice();
   host::Finish(stream);
   return cudaSuccess;
 }
@@ -125,23 +145,26 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   return cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  host::NeededDevice();
   *event = host::MakeEvent();
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  if (!host::IsOf(host::NeededDevice(), stream)) return cudaErrorInvalidResourceHandle;
   host::Record(event, stream);
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  host::NeededDevice();
   host::WaitOnHost(event);
   return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  host::NeededDevice();
   host::DestroyEvent(event);
   return cudaSuccess;
 }
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data) {
-  host::Enqueue(stream, [=] { function(data); });
-  return cudaSuccess;
+  return host::EnqueueOnDevice(stream, [=] { function(data); });
 }
 cudaError_t cudaGetLastError() { return cudaSuccess; }

@@ -7,6 +7,7 @@
 #include <utility>
 
 struct CudaHostStream {
+  int device = 0;
   unsigned place = 0;  // 0: a device's first stream, 1: its second
   std::deque<std::function<void()>> queue;
   uint64_t issued = 0;
@@ -49,11 +50,16 @@ void RunUpTo(CudaHostStream* stream, uint64_t position) {
 
 void SetLateStreams(unsigned late) { late_streams = late; }
 
-CudaHostStream* MakeStream() {
+CudaHostStream* MakeStream(int device) {
   const std::lock_guard lock(mutex);
   streams.push_back(std::make_shared<CudaHostStream>());
+  streams.back()->device = device;
   streams.back()->place = made++ % 2;
   return streams.back().get();
+}
+
+bool IsOf(int device, const CudaHostStream* stream) {
+  return stream == nullptr || stream->device == device;
 }
 
 CudaHostEvent* MakeEvent() { return new CudaHostEvent; }

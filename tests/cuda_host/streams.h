@@ -14,8 +14,10 @@ namespace penchant::cuda_host {
 // 2 (the default) is that of copies, 1 that of work.
 void SetLateStreams(unsigned late);
 
-CudaHostStream* MakeStream();
+CudaHostStream* MakeStream(int device);
 CudaHostEvent* MakeEvent();
+// Which device it was made for; the null stream is any's.
+bool IsOf(int device, const CudaHostStream* stream);
 void DestroyStream(CudaHostStream* stream);  // after running what is left
 void DestroyEvent(CudaHostEvent* event);
 

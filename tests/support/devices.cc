@@ -29,7 +29,8 @@ std::unique_ptr<Context> ContextOn(const std::string& target, int num_threads) {
     cuda_host::SetSchedule(schedule);
     constexpr unsigned kLateStreams[] = {2, 1, 3, 0};
     cuda_host::SetLateStreams(kLateStreams[schedule]);
-    return std::make_unique<Context>(num_threads, kCudaOnHost);
+    // Not the device that a thread has unless it is told otherwise.
+    return std::make_unique<Context>(num_threads, kCudaOnHost + ":1");
   }
   return std::make_unique<Context>(num_threads, target.starts_with("cpu") ? "cpu" : target);
 }

@@ -85,6 +85,7 @@ def doctor(as_json) -> None:
             f"GPU       cuda:{index} {device['name']}, compute capability "
             f"{device['compute_capability']}, {device['free_bytes'] / 1e9:.1f} of "
             f"{device['memory_bytes'] / 1e9:.1f} GB free"
+            + ("" if device["usable"] else f"; not usable: {device['reason']}")
         )
     click.echo(f"driver    {cuda['driver'] or 'no NVIDIA driver is loaded'}")
     click.echo("CUDA      usable" if cuda["usable"] else f"CUDA      not usable: {cuda['reason']}")

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -49,7 +50,10 @@ enum cudaError_t {
   cudaSuccess = 0,
   cudaErrorInvalidValue = 1,
   cudaErrorMemoryAllocation = 2,
-  cudaErrorNoDevice = 100
+  cudaErrorInsufficientDriver = 35,
+  cudaErrorNoDevice = 100,
+  cudaErrorNoKernelImageForDevice = 209,
+  cudaErrorInvalidResourceHandle = 400
 };
 enum cudaMemcpyKind {
   cudaMemcpyHostToDevice = 1,
@@ -64,6 +68,7 @@ enum cudaDeviceAttr {
 };
 struct cudaDeviceProp {
   char name[256];
+  size_t totalGlobalMem;
 };
 enum cudaMemAllocationType { cudaMemAllocationTypePinned = 1 };
 enum cudaMemLocationType { cudaMemLocationTypeDevice = 1 };
@@ -78,7 +83,8 @@ struct cudaMemPoolProps {
 using cudaMemPool_t = struct CudaHostPool*;
 #define CUDART_VERSION 13000
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
-enum { cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2 };
+struct cudaFuncAttributes {};
+enum { cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2, cudaEnableDefault = 0 };
 using cudaStream_t = struct CudaHostStream*;
 using cudaEvent_t = struct CudaHostEvent*;
 using cudaHostFn_t = void (*)(void*);
@@ -93,7 +99,6 @@ struct cudaLaunchConfig_t {
 
 const char* cudaGetErrorString(cudaError_t error);
 cudaError_t cudaGetDeviceCount(int* count);
-cudaError_t cudaSetDevice(int device);
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
 cudaError_t cudaDriverGetVersion(int* version);
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total);
@@ -119,17 +124,28 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data);
 cudaError_t cudaGetLastError();
+cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned version,
+                                             unsigned long long flags);
 
-// Lets a kernel's blocks take so much dynamic shared memory, where the device has it; more than 48
-// KiB must be asked for so before a launch.
 namespace penchant::cuda_host {
+
+// Lets a kernel's blocks on the thread's device take so much dynamic shared memory, where that has
+// it; more than 48 KiB must be asked for so before a launch.
 cudaError_t AllowSharedBytes(const void* kernel, int bytes);
 bool AllowsSharedBytes(const void* kernel, size_t bytes);
+cudaError_t FunctionAttributes();
+// Enqueues work where the stream is of the thread's device. (CUDA lets copies pass, launches not.)
+cudaError_t EnqueueOnDevice(cudaStream_t stream, std::function<void()> work);
+
 }  // namespace penchant::cuda_host
 
 template <typename... Parameters>
 cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncAttribute, int bytes) {
   return ::penchant::cuda_host::AllowSharedBytes(reinterpret_cast<const void*>(kernel), bytes);
+}
+template <typename... Parameters>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, void (*)(Parameters...)) {
+  return ::penchant::cuda_host::FunctionAttributes();
 }
 template <typename... Parameters>
 cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void (*)(Parameters...), int,
@@ -150,7 +166,7 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
     std::tuple<Parameters...> arguments;
   };
   extern const char* cuda_host_kernel_name;
-  ::penchant::cuda_host::Enqueue(
+  return ::penchant::cuda_host::EnqueueOnDevice(
       config->stream, [name = std::string(cuda_host_kernel_name), shape = *config,
                        call = Call{kernel, {std::forward<Arguments>(arguments)...}}]() mutable {
         ::penchant::cuda_host::RunGrid(
@@ -161,7 +177,6 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
             },
             &call);
       });
-  return cudaSuccess;
 }
 
 // ---- Device functions -----------------------------------------------------------------------
