@@ -84,35 +84,37 @@ def replace_block(document: Path, name: str, text: str) -> None:
     document.write_text(f"{head}<!-- {name} -->\n{text}{tail}")
 
 
-def save(name: str, results: dict) -> None:
-    """Write results with what they were measured on to bench/results."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
+def commit() -> str:
+    """The sources' commit; "-dirty" behind it if anything but results differs from it."""
+
+    def git(*arguments):
+        command = ["git", "-C", str(ROOT), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    head = git("rev-parse", "--short", "HEAD").stdout.strip()
+    changed = git("diff", "--quiet", "HEAD", "--", ".", ":!README.md", ":!bench/results")
+    return f"{head}-dirty" if head and changed.returncode else head
+
+
+def measured_on() -> dict:
+    """What results depend on beside the benchmark: the sources and the machine."""
     cpuinfo = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     names = re.findall("model name[ \t]*: (.*)", cpuinfo)
-    model = names[0] if names else platform.processor()
+    facts = penchant.doctor()
+    return {
+        "commit": commit(),
+        "cpu": names[0] if names else platform.processor(),
+        "isa": facts["isa"]["selected"],
+        "threads": facts["threads"],
+        "blas": facts["blas"],
+    }
+
+
+def save(name: str, results: dict) -> None:
+    """Write results with what they were measured on to bench/results."""
     today = datetime.date.today().isoformat()
     path = ROOT / "bench" / "results" / f"{today}-{name}.json"
     path.parent.mkdir(exist_ok=True)
-    facts = penchant.doctor()
-    path.write_text(
-        json.dumps(
-            {
-                "date": today,
-                "commit": commit,
-                "cpu": model,
-                "isa": facts["isa"]["selected"],
-                "threads": facts["threads"],
-                "blas": facts["blas"],
-                "results": results,
-            },
-            indent=2,
-        )
-        + "\n"
-    )
+    record = {"date": today, **measured_on(), "results": results}
+    path.write_text(json.dumps(record, indent=2) + "\n")
     print(f"wrote {path.relative_to(ROOT)}")
