@@ -70,15 +70,5 @@ TEST(AlsObjectiveTest, RefusesParametersOutsideTheirDomain) {
   }
 }
 
-TEST(RowPlanTest, OrdersByFallingLengthAndCoversEveryRowOnce) {
-  const Csr rows = RandomCsr({3, 9, 0, 9, 1, 30}, 40, 1, true);
-  Context context(1);
-  const RowPlan plan(context, rows.view(), 16);
-  EXPECT_EQ(plan.order(), (std::vector<int32_t>{5, 1, 3, 0, 4, 2}));
-  EXPECT_EQ(plan.unit_begin().front(), 0);
-  EXPECT_EQ(plan.unit_begin().back(), 6);
-  EXPECT_EQ(plan.longest(), 30);
-}
-
 }  // namespace
 }  // namespace penchant

@@ -51,6 +51,17 @@ def test_every_op_has_a_cuda_twin_or_says_why_not():
     assert stated == without
 
 
+def test_every_op_is_tested_on_all_devices_and_benchmarked():
+    texts = [path.read_text() for path in (ROOT / "tests" / "kernels").glob("*.cc")]
+    tests = "".join(text for text in texts if "PENCHANT_ON_ALL_DEVICES" in text)
+    benches = "".join(path.read_text() for path in (ROOT / "bench" / "kernels").glob("*.cc"))
+    for path in (ROOT / "kernels").glob("*/*.cc"):
+        if path.parent.name != "base" and path.with_suffix(".cu").exists():
+            included = f'#include "kernels/{path.parent.name}/{path.stem}.h"'
+            assert included in tests, path
+            assert included in benches, path
+
+
 def test_no_name_says_nothing():
     for floor in (*MAY_USE, "tests", "bench"):
         for path in (ROOT / floor).rglob("*"):
@@ -59,7 +70,7 @@ def test_no_name_says_nothing():
 
 
 def test_header_guards_follow_their_path():
-    for path in sources(*MAY_USE, "tests", suffixes=(".h",)):
+    for path in sources(*MAY_USE, "tests", "bench", suffixes=(".h",)):
         relative = path.relative_to(ROOT).as_posix()
         guard = "PENCHANT_" + re.sub(r"[/.]", "_", relative).upper() + "_"
         assert f"#ifndef {guard}\n#define {guard}\n" in path.read_text(), path
