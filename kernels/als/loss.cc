@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/base/errors.h"
+#include "kernels/base/memory.h"
 #include "kernels/cuda_ops.h"
 #include "kernels/linalg/gram.h"
 
@@ -13,13 +14,23 @@ namespace {
 
 constexpr int64_t kBlockRows = 512;
 
+// a . b of padded rows, in so many sums side by side that none waits for itself.
+double Dot(const float* a, const float* b, int64_t stride) {
+  constexpr int kSums = 8;
+  static_assert(kRowPadding % kSums == 0);
+  double sums[kSums] = {};
+  for (int64_t k = 0; k < stride; k += kSums) {
+    for (int s = 0; s < kSums; ++s) sums[s] += double{a[k + s]} * b[k + s];
+  }
+  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
+
 // sum_rows lambda_row |row|^2
 double RegularizationTerm(const AlsObjective& objective, MatrixView<const float> table,
                           const CsrView& observations) {
   double total = 0;
   for (int64_t i = 0; i < table.rows; ++i) {
-    double square = 0;
-    for (int64_t k = 0; k < table.cols; ++k) square += double{table.row(i)[k]} * table.row(i)[k];
+    const double square = Dot(table.row(i), table.row(i), table.stride);
     total += objective.RowRegularization(observations.row_size(i), observations.cols) * square;
   }
   return total;
@@ -47,10 +58,7 @@ double AlsLoss(Context& context, const AlsObjective& objective, MatrixView<const
       const auto ids = user_items.row_indices(u);
       const float* values = user_items.row_values(u);
       for (size_t j = 0; j < ids.size(); ++j) {
-        double score = 0;
-        for (int64_t k = 0; k < users.cols; ++k) {
-          score += double{users.row(u)[k]} * items.row(ids[j])[k];
-        }
+        const double score = Dot(users.row(u), items.row(ids[j]), users.stride);
         const double r = values ? values[j] : 1.0;
         const double preference = r > 0 ? 1.0 : 0.0;
         const double confidence = w0 + objective.alpha * std::abs(r);

@@ -11,6 +11,7 @@ namespace penchant {
 
 // The objective of solve_rows.h, summed in double in a fixed order, that of the rows. The sum over
 // unobserved pairs is trace(X'X Y'Y) less its observed part, so the cost is O(nnz d + (U + I) d^2).
+// REQUIRES: zero padding columns.
 double AlsLoss(Context& context, const AlsObjective& objective, MatrixView<const float> users,
                MatrixView<const float> items, const CsrBlocks& user_items,
                const CsrBlocks& item_users);
