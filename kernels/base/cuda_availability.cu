@@ -50,7 +50,7 @@ std::string RuntimeReason(int driver, cudaError_t error) {
          ") do not work together: " + cudaGetErrorString(error);
 }
 
-// Whether the kernels can be loaded on the device, and memory be had there.
+// What is in the way of starting the device and of loading kernels there; empty when nothing is.
 std::string StartReason(int index) {
   const std::string device = "device " + std::to_string(index);
   try {
@@ -67,7 +67,7 @@ std::string StartReason(int index) {
            std::to_string(capability) + "-real";
   } catch (const DeviceError& error) {
     return device + " cannot be started (" + error.what() +
-           "); other processes may hold its memory, or all of it: see nvidia-smi";
+           "); other processes may hold it, or its memory: see nvidia-smi";
   }
 }
 

@@ -1,13 +1,9 @@
 #define PENCHANT_CUDA_NAMESPACE cuda
 #include "kernels/base/cuda_blas.h"
 
-#include <dlfcn.h>
-
-#include <mutex>
-#include <vector>
-
 #include "kernels/base/cuda_device.h"
 #include "kernels/base/errors.h"
+#include "kernels/base/shared_library.h"
 
 namespace penchant::cuda {
 namespace {
@@ -18,36 +14,8 @@ using Handle = void*;
 constexpr int kNoTranspose = 0, kTranspose = 1;
 constexpr int kWithVectors = 1, kLower = 0;
 
-// A shared library that is looked for at run time.
-class Library {
- public:
-  explicit Library(const std::vector<std::string>& names) {
-    for (const char* folder : {"", "/usr/local/cuda/lib64/"}) {
-      for (const std::string& name : names) {
-        handle_ = dlopen((folder + name).c_str(), RTLD_NOW | RTLD_LOCAL);
-        if (handle_ != nullptr) return;
-      }
-    }
-    const char* why = dlerror();
-    reason_ = names.front() + " cannot be loaded (" + (why != nullptr ? why : "?") +
-              "); install the CUDA libraries, or put their folder into LD_LIBRARY_PATH";
-  }
-  // Why it cannot be used; empty when it can.
-  const std::string& reason() const { return reason_; }
-  template <typename Function>
-  void Find(const char* name, Function** function) {
-    if (handle_ == nullptr) return;
-    *function = reinterpret_cast<Function*>(dlsym(handle_, name));
-    if (*function == nullptr) reason_ = std::string(name) + " is missing from the CUDA libraries";
-  }
-
- private:
-  void* handle_ = nullptr;
-  std::string reason_;
-};
-
 struct Cublas {
-  Library library{{"libcublas.so.13", "libcublas.so.12"}};
+  SharedLibrary library{{"libcublas.so.13", "libcublas.so.12"}};
   int (*create)(Handle*) = nullptr;
   int (*destroy)(Handle) = nullptr;
   int (*set_stream)(Handle, void*) = nullptr;
@@ -67,7 +35,7 @@ struct Cublas {
 };
 
 struct Cusolver {
-  Library library{{"libcusolver.so.12", "libcusolver.so.11"}};
+  SharedLibrary library{{"libcusolver.so.12", "libcusolver.so.11"}};
   int (*create)(Handle*) = nullptr;
   int (*destroy)(Handle) = nullptr;
   int (*set_stream)(Handle, void*) = nullptr;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,18 @@ import pytest
 from scipy import sparse
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+def penchant_command(*args, **options):
+    """Runs the penchant command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "penchant.cli", *map(str, args)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **options,
+    )
 
 
 @pytest.fixture(scope="session")

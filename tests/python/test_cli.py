@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import penchant
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import penchant_command
 
 CONFIG = """
 data { path: "events.parquet" user: "who" item: "what" time: "t" }
@@ -21,17 +21,6 @@ als { factors: 8 iterations: 5 }
 evaluation { split: "time" test_fraction: 0.2 k: 10 }
 output: "model.safetensors"
 """
-
-
-def penchant_command(*args, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "penchant.cli", *map(str, args)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        **options,
-    )
 
 
 @pytest.fixture
@@ -129,16 +118,6 @@ def test_errors_teach_and_have_codes(project):
     (project / "bad.textproto").write_text("als {\n  factors: many\n}\n")
     done = penchant_command("train", "bad.textproto", cwd=project)
     assert done.returncode == 2 and "bad.textproto:2:" in done.stderr
-
-
-def test_doctor_says_why_there_is_no_gpu(project):
-    facts = json.loads(penchant_command("doctor", "--json", cwd=project).stdout)
-    assert facts["cuda"]["usable"] or facts["cuda"]["reason"]
-    assert facts["isa"]["selected"] in facts["isa"]["supported"]
-    forced = penchant_command("doctor", cwd=project, env={**os.environ, "PENCHANT_ISA": "v2"})
-    assert "kernels v2" in forced.stdout
-    wrong = penchant_command("doctor", cwd=project, env={**os.environ, "PENCHANT_ISA": "v9"})
-    assert wrong.returncode != 0 and "this machine runs" in wrong.stderr
 
 
 def test_evaluate_refuses_other_data(project):
