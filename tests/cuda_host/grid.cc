@@ -264,15 +264,27 @@ void NameThread() {
 }
 #endif
 
+// A stack for the handler of faults, the calling thread's while this lives; a sanitizer has one of
+// its own there, and wants it back.
+class FaultStack {
+ public:
+  FaultStack() {
+    static thread_local unsigned char memory[64 << 10];
+    stack_t stack = {};
+    stack.ss_sp = memory;
+    stack.ss_size = sizeof(memory);
+    sigaltstack(&stack, &before_);
+  }
+  ~FaultStack() { sigaltstack(&before_, nullptr); }
+
+ private:
+  stack_t before_ = {};
+};
+
 void InstallHandlers() {
   static bool installed = false;
   if (installed) return;
   installed = true;
-  static unsigned char alternative_stack[64 << 10];
-  stack_t stack = {};
-  stack.ss_sp = alternative_stack;
-  stack.ss_size = sizeof(alternative_stack);
-  sigaltstack(&stack, nullptr);
   struct sigaction action = {};
   action.sa_sigaction = OnFault;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
@@ -294,6 +306,7 @@ void SetLaunchObserver(void (*observe)(const char*, unsigned, size_t)) {
 void RunGrid(const char* kernel, dim3 grid_size, dim3 block_size, size_t shared_bytes,
              void (*body)(void*), void* argument) {
   InstallHandlers();
+  const FaultStack fault_stack;
   grid.kernel = kernel;
   grid.body = body;
   grid.argument = argument;
