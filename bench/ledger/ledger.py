@@ -254,9 +254,8 @@ def contracts_text(shapes: dict) -> str:
                 shared = " / ".join(
                     " or ".join(str(bytes_) for _, bytes_ in s) if s else "-" for s in found
                 )
-                lines.append(
-                    f"| `{kernel}` | {block} | {shared} | `{' '.join(arguments.split())}` |"
-                )
+                told = f"`{' '.join(arguments.split())}`" if arguments else "none"
+                lines.append(f"| `{kernel}` | {block} | {shared} | {told} |")
     return "\n".join(dict.fromkeys(lines)) + "\n"
 
 
