@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 
 import numpy as np
@@ -209,6 +212,31 @@ def test_signals_stop_cleanly_with_a_checkpoint(project, number):
     assert (
         penchant_command("train", "run.textproto", *SLOW, "--resume", cwd=project).returncode == 0
     )
+
+
+def test_a_signal_while_progress_is_written_stops_cleanly_too(project):
+    """A line of progress waits for a full pipe, amid Python's stream, when the signal comes."""
+    command = [sys.executable, "-m", "penchant.cli", "train", "run.textproto"]
+    process = subprocess.Popen(
+        [*command, "--set", "als.factors=4", "--set", "als.iterations=1000000"],
+        cwd=project,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
+    )
+    set_pipe_size = 1031  # fcntl.F_SETPIPE_SZ of Python 3.10
+    fcntl.fcntl(process.stderr, set_pipe_size, 4096)
+    waiting = bytearray(4)
+    while int.from_bytes(waiting, sys.byteorder) < 4096 - 100:  # no room for a line
+        assert process.poll() is None
+        time.sleep(0.01)
+        fcntl.ioctl(process.stderr, termios.FIONREAD, waiting)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopping after this iteration" in errors and "Traceback" not in errors
 
 
 def test_output_is_tried_before_the_training(project):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 
 import click
@@ -53,7 +54,8 @@ class StopAfterIteration:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        click.echo("stopping after this iteration; Ctrl-C again stops at once", err=True)
+        # Not by Python's stream: the signal may have come while that writes a line of progress.
+        os.write(2, b"stopping after this iteration; Ctrl-C again stops at once\n")
 
     def __exit__(self, *exc_info):
         for number, handler in self._old.items():
