@@ -86,11 +86,11 @@ class Algorithm {
   virtual FactorTables Snapshot(Context& context) const = 0;
   // Adds to a snapshot what it takes to go on from it.
   virtual void SaveState(Context&, FactorTables*) const {}
-  // Moves the tables out, to the host; the algorithm is finished.
+  // Takes an earlier snapshot's tables for the present ones. All that is left is to take them out.
+  virtual void Restore(Context& context, FactorTables snapshot) = 0;
+  // Moves the tables out, to the host, as a finished model has them (same scores); the algorithm is
+  // finished.
   virtual FactorTables TakeTables(Context& context) = 0;
-
-  // Turns tables of this algorithm into those of a finished model (same scores).
-  virtual void Finalize(Context& context, FactorTables* tables) const = 0;
 };
 
 // Computes factors of unseen rows against a finished model. May cache; not thread-safe.

@@ -305,8 +305,8 @@ std::shared_ptr<Model> Session::Run(Context& context, const Callback& callback) 
   model->manifest = manifest_;
   model->users = options_.train->users;
   model->items = options_.train->items;
-  model->factors = best_.users.cols() > 0 ? std::move(best_) : algorithm->TakeTables(context);
-  algorithm->Finalize(context, &model->factors);
+  if (best_.users.cols() > 0) algorithm->Restore(context, std::move(best_));
+  model->factors = algorithm->TakeTables(context);
   return model;
 }
 

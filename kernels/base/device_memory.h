@@ -133,6 +133,11 @@ class DeviceMatrix {
     }
     return host;
   }
+  // Becomes another table; its own memory goes back first.
+  void Replace(Context& context, Matrix host) {
+    *this = DeviceMatrix();
+    *this = DeviceMatrix(context, std::move(host));
+  }
   // The table itself (CPU) or a copy (CUDA); this one is empty afterwards.
   Matrix Release(Context& context) {
     Matrix host = context.cuda() ? Download(context) : std::move(on_host_);

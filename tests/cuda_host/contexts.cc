@@ -6,6 +6,7 @@
 namespace penchant::cuda_host {
 
 Faults faults;
+Traffic traffic;
 
 namespace {
 

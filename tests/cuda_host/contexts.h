@@ -3,6 +3,8 @@
 #ifndef PENCHANT_TESTS_CUDA_HOST_CONTEXTS_H_
 #define PENCHANT_TESTS_CUDA_HOST_CONTEXTS_H_
 
+#include <cstdint>
+
 namespace penchant::cuda_host {
 
 // The last is never started.
@@ -16,6 +18,13 @@ struct Faults {
   int kernel_error = 0;        // of cudaFuncGetAttributes
 };
 extern Faults faults;
+
+// What has passed between host and device, and how often the host has waited for a device.
+struct Traffic {
+  int64_t bytes_to_device = 0, bytes_to_host = 0;
+  int waits = 0;
+};
+extern Traffic traffic;
 
 // Whether the calling thread has a device.
 bool HasDevice();

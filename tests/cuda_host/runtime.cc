@@ -115,8 +115,10 @@ cudaError_t cudaFreeHost(void* pointer) {
   std::free(pointer);
   return cudaSuccess;
 }
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
+  if (kind == cudaMemcpyHostToDevice) host::traffic.bytes_to_device += static_cast<int64_t>(bytes);
+  if (kind == cudaMemcpyDeviceToHost) host::traffic.bytes_to_host += static_cast<int64_t>(bytes);
   return host::EnqueueOnDevice(stream, [=] {
     if (bytes > 0) std::memcpy(to, from, bytes);
   });
@@ -137,6 +139,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   host::NeededDevice();
+  ++host::traffic.waits;
   host::Finish(stream);
   return cudaSuccess;
 }
@@ -156,6 +159,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   host::NeededDevice();
+  ++host::traffic.waits;
   host::WaitOnHost(event);
   return cudaSuccess;
 }

@@ -118,7 +118,7 @@ TEST_P(AlgorithmTest, RunsCutIntoPartsGiveTheSameBits) {
     cut->SaveState(*context, &tables);
   }
   EXPECT_EQ(cuts, algorithm().starts_with("als") || algorithm() == "popularity" ? 0 : 6);
-  const FactorTables expected = whole->TakeTables(*context);
+  const FactorTables expected = whole->Snapshot(*context);
   ExpectSameBits(tables.users, expected.users);
   ExpectSameBits(tables.items, expected.items);
 }

@@ -134,17 +134,31 @@ TEST(SessionTest, ResumeRefusesOtherDataAndOtherParameters) {
 
 TEST(SessionTest, EarlyStoppingKeepsTheBestIteration) {
   const auto data = PlantedInteractions(80, 60, 2);
-  std::vector<double> seen;
-  const auto model = Train(Options("als { factors: 32 iterations: 40 regularization: 1e-4 } "
-                                   "early_stopping { validation_fraction: 0.2 patience: 2 }",
-                                   data),
-                           2, [&](const IterationReport& report) {
-                             seen.push_back(*report.validation);
-                             return true;
-                           });
-  EXPECT_LT(model->manifest.iterations_done(), 40);
-  const auto best = std::max_element(seen.begin(), seen.end()) - seen.begin() + 1;
-  EXPECT_EQ(model->manifest.best_iteration(), best);
+  const SessionOptions options = Options(
+      "als { factors: 32 iterations: 40 regularization: 1e-4 } "
+      "early_stopping { validation_fraction: 0.2 metric: 'ndcg@20' patience: 2 }",
+      data);
+  const Split split = SplitRandom(*data, 0.2, options.config.seed());
+  const CsrView train = split.train->user_items.view();
+  for (const std::string target : {"cpu", "cuda_on_host"}) {
+    std::vector<double> seen;
+    const auto model = Train(
+        options, 2,
+        [&](const IterationReport& report) {
+          seen.push_back(*report.validation);
+          return true;
+        },
+        target);
+    EXPECT_LT(model->manifest.iterations_done(), 40);
+    const auto best = std::max_element(seen.begin(), seen.end());
+    EXPECT_NE(best, seen.end() - 1);
+    EXPECT_EQ(model->manifest.best_iteration(), best - seen.begin() + 1);
+    Context context(1);
+    const Evaluation kept =
+        Evaluate(context, model->factors.users.view(), model->factors.items.view(),
+                 split.test->user_items.view(), &train, {20});
+    EXPECT_NEAR(MeanMetric(kept.at_k[0], "ndcg"), *best, 1e-6) << target;
+  }
 }
 
 TEST(SessionTest, LossFallsEveryIteration) {

@@ -123,19 +123,16 @@ class Als : public Algorithm {
   FactorTables Snapshot(Context& context) const override {
     return {users_.Download(context), items_.Download(context), {}};
   }
-  FactorTables TakeTables(Context& context) override {
-    return {users_.Release(context), items_.Release(context), {}};
+  void Restore(Context& context, FactorTables snapshot) override {
+    users_.Replace(context, std::move(snapshot.users));
+    items_.Replace(context, std::move(snapshot.items));
   }
-
   // Both tables turn to the items' eigenbasis, which fold-in of users works in.
-  void Finalize(Context& context, FactorTables* tables) const override {
-    DeviceMatrix items(context, std::move(tables->items)), users(context, std::move(tables->users));
-    const Eigenbasis basis = RotateToEigenbasis(context, items.view());
-    Rotate(context, basis.rotation.view(), users.view());
+  FactorTables TakeTables(Context& context) override {
+    const Eigenbasis basis = RotateToEigenbasis(context, items_.view());
+    Rotate(context, basis.rotation.view(), users_.view());
     context.Synchronize();
-    tables->item_eigenvalues = Download(context, basis.eigenvalues);
-    tables->items = items.Release(context);
-    tables->users = users.Release(context);
+    return {users_.Release(context), items_.Release(context), Download(context, basis.eigenvalues)};
   }
 
  private:

@@ -141,10 +141,14 @@ class Item2Vec : public Algorithm {
     center_state_.Save(context, "center", tables);
     context_state_.Save(context, "context", tables);
   }
+  void Restore(Context& context, FactorTables snapshot) override {
+    users_.Replace(context, std::move(snapshot.users));
+    contexts_.Replace(context, std::move(snapshot.items));
+    centers_.Replace(context, std::move(snapshot.item_centers));
+  }
   FactorTables TakeTables(Context& context) override {
     return {users_.Release(context), contexts_.Release(context), {}, centers_.Release(context)};
   }
-  void Finalize(Context&, FactorTables*) const override {}
 
  private:
   void CopySequences(Context& context) {

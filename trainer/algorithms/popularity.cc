@@ -49,10 +49,13 @@ class Popularity : public Algorithm {
   FactorTables Snapshot(Context& context) const override {
     return {users_.Download(context), items_.Download(context), {}};
   }
+  void Restore(Context& context, FactorTables snapshot) override {
+    users_.Replace(context, std::move(snapshot.users));
+    items_.Replace(context, std::move(snapshot.items));
+  }
   FactorTables TakeTables(Context& context) override {
     return {users_.Release(context), items_.Release(context), {}};
   }
-  void Finalize(Context&, FactorTables*) const override {}
 
  private:
   const Interactions* interactions_ = nullptr;

@@ -116,10 +116,13 @@ class Ranking : public Algorithm {
     user_state_.Save(context, "user", tables);
     item_state_.Save(context, "item", tables);
   }
+  void Restore(Context& context, FactorTables snapshot) override {
+    users_.Replace(context, std::move(snapshot.users));
+    items_.Replace(context, std::move(snapshot.items));
+  }
   FactorTables TakeTables(Context& context) override {
     return {users_.Release(context), items_.Release(context), {}};
   }
-  void Finalize(Context&, FactorTables*) const override {}
 
  private:
   // Steps keep rows at length 1 only up to rounding.
