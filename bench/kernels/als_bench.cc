@@ -1,5 +1,5 @@
 // Half an ALS iteration, row by row, and what goes with it.
-#include "bench/kernels/bench_data.h"
+#include "bench/kernels/bench_support.h"
 #include "kernels/als/loss.h"
 #include "kernels/als/row_plan.h"
 #include "kernels/als/solve_rows.h"

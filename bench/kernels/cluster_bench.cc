@@ -1,5 +1,5 @@
 // k-means: a search for the nearest center is a top-1.
-#include "bench/kernels/bench_data.h"
+#include "bench/kernels/bench_support.h"
 #include "kernels/cluster/k_means.h"
 
 namespace penchant {

@@ -1,5 +1,5 @@
 // Tables, beside single-threaded sgemm, the machine's practical limit.
-#include "bench/kernels/bench_data.h"
+#include "bench/kernels/bench_support.h"
 #include "kernels/base/blas.h"
 #include "kernels/base/device_memory.h"
 #include "kernels/linalg/eigenbasis.h"

@@ -1,5 +1,5 @@
 // Memory, and what passes between host and device. On the CPU an upload is a copy.
-#include "bench/kernels/bench_data.h"
+#include "bench/kernels/bench_support.h"
 #include "kernels/base/device_memory.h"
 #include "kernels/sparse/csr_blocks.h"
 

@@ -1,7 +1,7 @@
 // Top-N, and what evaluation needs beside it.
 #include <algorithm>
 
-#include "bench/kernels/bench_data.h"
+#include "bench/kernels/bench_support.h"
 #include "kernels/base/device_memory.h"
 #include "kernels/score/gather_rows.h"
 #include "kernels/score/ranking_metrics.h"

@@ -1,5 +1,5 @@
 // An epoch of ranking by SGD; items are positives times negatives a step looks at.
-#include "bench/kernels/bench_data.h"
+#include "bench/kernels/bench_support.h"
 #include "kernels/base/device_memory.h"
 #include "kernels/sgd/ranking_epoch.h"
 

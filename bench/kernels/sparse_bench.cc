@@ -1,5 +1,5 @@
 // Interactions: sorted, merged, transposed, averaged.
-#include "bench/kernels/bench_data.h"
+#include "bench/kernels/bench_support.h"
 #include "kernels/base/device_memory.h"
 #include "kernels/base/philox.h"
 #include "kernels/sparse/average_rows.h"

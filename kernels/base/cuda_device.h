@@ -39,7 +39,7 @@ class CudaOpsOnDevice {
   std::shared_ptr<void> current_;
 };
 
-// May be called from any thread, whatever device of its own that has.
+// May be called from any thread, one at a time, whatever device of its own that has.
 class CudaDevice {
  public:
   virtual ~CudaDevice() = default;

@@ -3,10 +3,9 @@
 #include <cstring>
 #include <vector>
 
-namespace penchant::cuda_host {
+#include "tests/cuda_host/runtime.h"
 
-Faults faults;
-Traffic traffic;
+namespace penchant::cuda_host {
 
 namespace {
 

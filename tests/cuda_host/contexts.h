@@ -3,28 +3,10 @@
 #ifndef PENCHANT_TESTS_CUDA_HOST_CONTEXTS_H_
 #define PENCHANT_TESTS_CUDA_HOST_CONTEXTS_H_
 
-#include <cstdint>
-
 namespace penchant::cuda_host {
 
 // The last is never started.
 inline constexpr int kDevices = 3;
-
-// What is wrong with the emulated machine: what its runtime answers where it would go wrong.
-struct Faults {
-  int driver_version = 13000;  // 0: no driver
-  int count_error = 0;         // of cudaGetDeviceCount
-  int start_error = 0;         // of cuDevicePrimaryCtxRetain
-  int kernel_error = 0;        // of cudaFuncGetAttributes
-};
-extern Faults faults;
-
-// What has passed between host and device, and how often the host has waited for a device.
-struct Traffic {
-  int64_t bytes_to_device = 0, bytes_to_host = 0;
-  int waits = 0;
-};
-extern Traffic traffic;
 
 // Whether the calling thread has a device.
 bool HasDevice();

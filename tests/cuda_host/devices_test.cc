@@ -11,6 +11,7 @@
 #include "tests/cuda_host/backend.h"
 #include "tests/cuda_host/contexts.h"
 #include "tests/cuda_host/include/cuda_runtime.h"
+#include "tests/cuda_host/runtime.h"
 #include "tests/support/random_data.h"
 
 namespace penchant {

@@ -1,4 +1,6 @@
 // The host side of the emulated CUDA runtime.
+#include "tests/cuda_host/runtime.h"
+
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -16,6 +18,8 @@ std::map<std::pair<const void*, int>, size_t> allowed_shared_bytes;  // by kerne
 }  // namespace
 
 const char* cuda_host_kernel_name = "?";
+host::Faults host::faults;
+host::Traffic host::traffic;
 
 const char* cudaGetErrorString(cudaError_t error) {
   return error == cudaErrorMemoryAllocation ? "out of memory"

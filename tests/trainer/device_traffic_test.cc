@@ -2,7 +2,7 @@
 // and in between nothing that grows with the data, with one wait an iteration; and an evaluation.
 #include <gtest/gtest.h>
 
-#include "tests/cuda_host/contexts.h"
+#include "tests/cuda_host/runtime.h"
 #include "tests/support/training.h"
 #include "trainer/evaluator.h"
 

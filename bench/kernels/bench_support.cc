@@ -1,4 +1,4 @@
-#include "bench/kernels/bench_data.h"
+#include "bench/kernels/bench_support.h"
 
 #include <cstdlib>
 

@@ -1,6 +1,6 @@
 // What the kernels' benchmarks share: the device, seeded data, and how results are told.
-#ifndef PENCHANT_BENCH_KERNELS_BENCH_DATA_H_
-#define PENCHANT_BENCH_KERNELS_BENCH_DATA_H_
+#ifndef PENCHANT_BENCH_KERNELS_BENCH_SUPPORT_H_
+#define PENCHANT_BENCH_KERNELS_BENCH_SUPPORT_H_
 
 #include <benchmark/benchmark.h>
 
@@ -36,4 +36,4 @@ void ReportFlops(benchmark::State& state, double flops);
 
 }  // namespace penchant
 
-#endif  // PENCHANT_BENCH_KERNELS_BENCH_DATA_H_
+#endif  // PENCHANT_BENCH_KERNELS_BENCH_SUPPORT_H_
